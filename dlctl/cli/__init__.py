@@ -1,0 +1,110 @@
+"""The ``dlctl`` command: its subcommands, and errors turned into messages and exit codes."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dlctl import __version__
+from dlctl.cli import debug, eval, predict, runs, train
+from dlctl.errors import DlctlError, Interrupted, UsageError
+
+app = typer.Typer(
+    name="dlctl",
+    help="Compose a config, train, evaluate and predict with Hydra and PyTorch Lightning.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.command)
+app.command("eval")(eval.command)
+app.command("predict")(predict.command)
+app.command("debug")(debug.command)
+app.add_typer(runs.app, name="runs")
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        print(f"dlctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show tracebacks of errors; works anywhere.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Run a command line; its exit code.
+
+    Exceptions become messages here and nowhere else.
+    """
+    traceback = "--traceback" in argv
+    argv = [word for word in argv if word != "--traceback"]
+    try:
+        _refuse_multirun(argv)
+        return int(app(argv, prog_name="dlctl", standalone_mode=False) or 0)
+    except (Exception, KeyboardInterrupt, Interrupted) as error:
+        return _failed(error, argv, traceback)
+
+
+def _refuse_multirun(argv: list[str]) -> None:
+    if argv[:1] == ["train"] and {"-m", "--multirun"} & set(argv):
+        rest = " ".join(word for word in argv[1:] if word not in ("-m", "--multirun"))
+        raise UsageError(
+            "-m is Hydra's: dlctl has a command of its own for many runs",
+            hint=f"dlctl sweep {rest}".rstrip(),
+        )
+
+
+def _failed(error: BaseException, argv: list[str], traceback: bool) -> int:
+    from dlctl.cli import render
+
+    if isinstance(error, BrokenPipeError):
+        # Somebody like `head` has seen enough; the interpreter must not flush into it again.
+        sys.stdout = None
+        return 0
+    if traceback:
+        import traceback as tracebacks
+
+        tracebacks.print_exception(error)
+    if isinstance(error, Interrupted):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return 130
+    told = error if isinstance(error, DlctlError) else _told(error, argv)
+    render.error(told, as_json="--json" in argv)
+    return told.exit_code
+
+
+def _told(error: BaseException, argv: list[str]) -> DlctlError:
+    """An error that is not dlctl's own: a wrong command line, or a fault of dlctl."""
+    if hasattr(error, "format_message"):
+        command = next((word for word in argv if not word.startswith("-")), "")
+        help_of = f"dlctl {command} --help" if command in _commands() else "dlctl --help"
+        return UsageError(str(error.format_message()).rstrip("."), hint=f"see {help_of}")
+    if isinstance(error, OSError) and error.filename:
+        return DlctlError(f"{error.strerror}: {error.filename}")
+    return DlctlError(
+        f"{type(error).__name__}: {error}", hint="a fault of dlctl; --traceback shows where"
+    )
+
+
+def _commands() -> set[str]:
+    names = {str(each.name) for each in app.registered_commands}
+    return names | {str(each.name) for each in app.registered_groups}

@@ -1,0 +1,70 @@
+"""``dlctl eval``: evaluate a run or a checkpoint; nothing has to be said twice."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlctl.cli import launch, options, render
+from dlctl.cli.subject import Subject, subject
+from dlctl.project import Project, shown
+from dlctl.runs import record
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def command(
+    words: options.RunAndOverrides = None,
+    split: options.Split = "test",
+    ckpt: Annotated[
+        str, typer.Option("--ckpt", metavar="best|last|PATH", help="Which checkpoint of the run.")
+    ] = "best",
+    json: options.Json = False,
+) -> None:
+    """Evaluate a checkpoint with the config it was trained with.
+
+    dlctl eval last, dlctl eval last --split val, dlctl eval CKPT data.batch_size=256
+    """
+    options.checked_split(split)
+    name, overrides = options.target_and_overrides(words)
+    project = Project.find()
+    if launch.is_child():
+        run, composed, inherited = launch.inherited(project)
+        chosen = Subject(inherited or Path(), None, composed)
+    else:
+        chosen = subject(project, name, ckpt, overrides, "eval")
+        run = record.start(project, chosen.composed, "eval", evaluated=chosen.run_id)
+
+    def work(config: "DictConfig", public: "DictConfig") -> None:
+        from dlctl.pipeline.evaluate import evaluate
+
+        metrics = evaluate(
+            config,
+            run,
+            public=public,
+            checkpoint=chosen.checkpoint,
+            split=split,  # type: ignore[arg-type]
+        )
+        run.note(metrics=metrics)
+
+    launch.execute(run, chosen.composed, work, chosen.checkpoint)
+    if not run.child:
+        _report(run, chosen, json)
+
+
+def _report(run: record.Run, chosen: Subject, as_json: bool) -> None:
+    facts = run.manifest
+    if as_json:
+        render.as_json(
+            {
+                "run": run.id,
+                "dir": str(run.dir),
+                "status": facts.status,
+                "metrics": facts.metrics,
+                "evaluated": chosen.run_id,
+            }
+        )
+        return
+    lines = {"checkpoint": shown(chosen.checkpoint), "run": shown(Path(run.dir))}
+    render.metrics(facts.metrics, lines)

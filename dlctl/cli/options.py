@@ -1,0 +1,122 @@
+"""The options that several commands share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlctl.errors import UsageError
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[OVERRIDES]...",
+        help="Values of the config: key=value, +key=value to add one, ~key to remove one.",
+        show_default=False,
+    ),
+]
+RunAndOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUN|CKPT [OVERRIDES]...",
+        help="`last`, a run's id, its directory or a checkpoint file; then values of the config.",
+        show_default=False,
+    ),
+]
+DebugAndOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME] [OVERRIDES]...",
+        help="default, fdr, limit, overfit or profiler; then values of the config.",
+        show_default=False,
+    ),
+]
+Experiment = Annotated[
+    str | None,
+    typer.Option("--exp", "--experiment", metavar="NAME", help="An experiment config."),
+]
+Debug = Annotated[str | None, typer.Option("--debug", metavar="NAME", help="A debug config.")]
+Tags = Annotated[
+    str | None, typer.Option("--tags", metavar="A,B", help="Tags to tell runs apart by.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of all random generators.")]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option("--ckpt", metavar="PATH", help="Start from the full state of a checkpoint."),
+]
+Resume = Annotated[
+    str | None,
+    typer.Option("--resume", metavar="RUN", help="Go on with a run, in its directory."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check and show the config; run and write nothing.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Split = Annotated[str, typer.Option("--split", help="train, val or test.")]
+
+
+def as_overrides(
+    overrides: Sequence[str] | None,
+    *,
+    experiment: str | None = None,
+    debug: str | None = None,
+    tags: str | None = None,
+    seed: int | None = None,
+) -> list[str]:
+    """What the options say, as overrides; those that were written out come last and win.
+
+    Raises:
+        UsageError: a word that is no override.
+    """
+    given = list(overrides or [])
+    for word in given:
+        if "=" not in word and not word.startswith("~"):
+            raise UsageError(
+                f"'{word}' is not an override",
+                hint=f"write {word}=VALUE to set it, ~{word} to remove it",
+            )
+    options = []
+    if experiment is not None:
+        options.append(f"experiment={experiment}")
+    if debug is not None:
+        options.append(f"debug={debug}")
+    if tags is not None:
+        words = [word.strip().replace('"', "") for word in tags.split(",") if word.strip()]
+        quoted = ",".join(f'"{word}"' for word in words)
+        options.append(f"tags=[{quoted}]")
+    if seed is not None:
+        options.append(f"seed={seed}")
+    return [*options, *given]
+
+
+def checked_split(split: str) -> str:
+    """One of the splits of a data set.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if split not in ("train", "val", "test"):
+        raise UsageError(f"there is no split '{split}'", hint="--split train, val or test")
+    return split
+
+
+def target_and_overrides(words: Sequence[str] | None) -> tuple[str, list[str]]:
+    """The run or checkpoint that is meant, and the overrides after it.
+
+    ``ckpt_path=PATH`` as an override names a checkpoint too; its value need not be quoted.
+
+    Raises:
+        UsageError: nothing is named.
+    """
+    rest = list(words or [])
+    for word in rest:
+        if word.startswith("ckpt_path="):
+            rest.remove(word)
+            return word.partition("=")[2].strip("'\""), rest
+    if not rest or ("=" in rest[0] and not Path(rest[0]).exists()) or rest[0].startswith("~"):
+        raise UsageError(
+            "no run or checkpoint is named",
+            hint="name `last`, a run's id (dlctl runs list), its directory or a checkpoint file",
+        )
+    return rest[0], rest[1:]

@@ -1,0 +1,58 @@
+"""``dlctl predict``: write the predictions of a run or a checkpoint."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlctl.cli import launch, options, render
+from dlctl.cli.subject import subject
+from dlctl.project import Project, shown
+from dlctl.runs import record
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def command(
+    words: options.RunAndOverrides = None,
+    split: options.Split = "test",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="A .csv or .jsonl file."),
+    ] = None,
+    ckpt: Annotated[
+        str, typer.Option("--ckpt", metavar="best|last|PATH", help="Which checkpoint of the run.")
+    ] = "best",
+    json: options.Json = False,
+) -> None:
+    """Predict a split of the data, one row a sample in the order of the data.
+
+    dlctl predict last --output preds.csv
+    """
+    options.checked_split(split)
+    name, overrides = options.target_and_overrides(words)
+    project = Project.find()
+    chosen = subject(project, name, ckpt, overrides, "predict")
+    run = record.start(project, chosen.composed, "predict", evaluated=chosen.run_id)
+    target = (output or run.dir / "predictions.csv").absolute()
+    rows = 0
+
+    def work(config: "DictConfig", public: "DictConfig") -> None:
+        from dlctl.pipeline.predict import predict
+
+        nonlocal rows
+        rows = predict(
+            config,
+            run,
+            checkpoint=chosen.checkpoint,
+            output=target,
+            split=split,  # type: ignore[arg-type]
+        )
+
+    launch.execute(run, chosen.composed, work)
+    if json:
+        facts = {"run": run.id, "dir": str(run.dir), "status": run.manifest.status}
+        render.as_json({**facts, "output": str(target), "rows": rows, "evaluated": chosen.run_id})
+    else:
+        print(shown(target))

@@ -1,0 +1,102 @@
+"""Print results on stdout and everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dlctl import redact
+from dlctl.errors import DlctlError, Faults
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA_VERSION = 1
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A console for results or for messages; in a pipe nothing is wrapped or cut."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 10_000
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
+
+
+def as_json(facts: Mapping[str, Any]) -> None:
+    """Print one JSON object; NaN and infinity as null."""
+    from dlctl.runs.manifest import finite
+
+    whole = redact.tree({"schema_version": SCHEMA_VERSION, **facts})
+    print(json.dumps(finite(whole), indent=2, allow_nan=False))
+
+
+def error(fault: DlctlError, *, as_json: bool) -> None:
+    """What is wrong and what to do: on stderr, or as JSON on stdout."""
+    faults = fault.faults if isinstance(fault, Faults) else (fault,)
+    if as_json:
+        facts = [_fact(each) for each in faults]
+        more = {"errors": facts} if len(facts) > 1 else {}
+        globals()["as_json"]({"error": facts[0], **more})
+        return
+    out = console(stderr=True)
+    for each in faults:
+        out.print("[bold red]error:[/] ", end="")
+        out.print(redact.text(each.message), markup=False)
+        for line in (each.hint or "").splitlines():
+            out.print(f"  {redact.text(line)}", markup=False)
+
+
+def _fact(fault: DlctlError) -> dict[str, Any]:
+    return {
+        "kind": fault.kind,
+        "message": fault.message,
+        "key": fault.key,
+        "suggestions": list(fault.suggestions),
+        "hint": fault.hint,
+    }
+
+
+def note(text: str) -> None:
+    """A line for the person at the terminal, on stderr."""
+    console(stderr=True).print(redact.text(text), markup=False, style="dim")
+
+
+def number(value: float | None) -> str:
+    """A metric for people: four significant places."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if 0.001 <= abs(value) < 10_000 or value == 0 else f"{value:.4g}"
+
+
+def metrics(values: Mapping[str, float | None], facts: Mapping[str, str]) -> None:
+    """Metrics one a line, then facts about the run."""
+    out = console()
+    width = max([len(name) for name in (*values, *facts)], default=0)
+    for name in sorted(values):
+        out.print(f"{name:<{width}}  [bold]{number(values[name])}[/]")
+    for name, fact in facts.items():
+        out.print(f"{name:<{width}}  {fact}", markup=False)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows under their headings."""
+    from rich.table import Table
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(columns):
+        grid.add_column(name, no_wrap=position == 0, overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    console().print(grid)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``1 h 02 min``, ``3 min 05 s`` or ``4.2 s``."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -1,0 +1,69 @@
+"""``dlctl runs``: what has been run, and how it went."""
+
+from typing import Annotated
+
+import typer
+
+from dlctl.cli import options, render
+from dlctl.project import Project, shown
+from dlctl.runs import store
+from dlctl.runs.record import Run
+
+app = typer.Typer(help="List runs, show one.", no_args_is_help=True)
+_STYLES = {"done": "green", "failed": "red", "lost": "red", "interrupted": "yellow"}
+
+
+@app.command("list")
+def list_(
+    json: options.Json = False,
+    limit: Annotated[int | None, typer.Option("--limit", help="The newest so many only.")] = None,
+) -> None:
+    """List the runs, newest first."""
+    found = store.every(Project.find())[:limit]
+    if json:
+        render.as_json({"runs": [run.manifest.to_json() for run in found]})
+        return
+    if not found:
+        render.note("no runs yet: dlctl train --exp example makes one")
+        return
+    render.table(("run", "task", "status", "metric", "time", "tags"), [_row(run) for run in found])
+
+
+@app.command("show")
+def show(
+    run: Annotated[str, typer.Argument(help="`last`, a run's id, directory or checkpoint.")],
+    json: options.Json = False,
+) -> None:
+    """Show one run: its config, code, metrics and checkpoints."""
+    found = store.find(Project.find(), run)
+    facts = found.manifest.to_json()
+    if json:
+        render.as_json(facts)
+        return
+    lines = {"run": shown(found.dir)}
+    for name in ("status", "task", "started", "ended", "device", "experiment", "seed", "evaluated"):
+        if facts[name] is not None:
+            lines[name] = str(facts[name])
+    lines["time"] = render.duration(found.manifest.duration_s)
+    lines["command"] = " ".join(found.manifest.argv)
+    lines["tags"] = ", ".join(found.manifest.tags)
+    if git := found.manifest.git:
+        lines["code"] = git["commit"][:12] + (" and uncommitted changes" if git["dirty"] else "")
+    for which in ("best", "last"):
+        if path := found.checkpoint(which):
+            lines[which] = shown(path)
+    if error := found.manifest.error:
+        lines["error"] = f"{error['type']}: {error['message']}"
+    render.metrics(found.manifest.metrics, {key: value for key, value in lines.items() if value})
+
+
+def _row(run: Run) -> list[str]:
+    facts = run.manifest
+    name = facts.main_metric
+    if name not in facts.metrics:
+        name = next((each for each in facts.metrics if each.startswith("test/")), None)
+    metric = f"{name} {render.number(facts.metrics[name])}" if name else "-"
+    style = _STYLES.get(facts.status, "default")
+    status = f"[{style}]{facts.status}[/]"
+    tags = ", ".join(facts.tags)
+    return [run.id, facts.task, status, metric, render.duration(facts.duration_s), tags]

@@ -1,0 +1,74 @@
+"""What ``eval`` and ``predict`` are about: a checkpoint and the config it was trained with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlctl.errors import NotFoundError
+from dlctl.project import Project, shown
+from dlctl.runs import store
+
+if TYPE_CHECKING:
+    from dlctl.composition.compose import Composed
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A checkpoint, the run it belongs to if that is known, and the config to use it with."""
+
+    checkpoint: Path
+    run_id: str | None
+    composed: "Composed"
+
+
+def subject(
+    project: Project, name: str, which: str, overrides: Sequence[str], task: str
+) -> Subject:
+    """Find what a word names and compose its config with overrides on top.
+
+    Args:
+        project: where runs are looked for.
+        name: ``last``, an id, a directory or a checkpoint file.
+        which: ``best``, ``last`` or the path of a checkpoint, for a run.
+        overrides: on top of the run's own config.
+        task: ``eval`` or ``predict``, which names the folder of the new run.
+
+    Raises:
+        NotFoundError: there is no such run or checkpoint, or it cannot be read.
+    """
+    from omegaconf import OmegaConf
+
+    from dlctl.composition import compose
+
+    checkpoint, run = _find(project, name, which)
+    if run is not None:
+        own: Any = OmegaConf.load(run.dir / ".hydra" / "config.yaml")
+        said = run.manifest.overrides
+    else:
+        # A checkpoint that was moved away from its run carries the config with it.
+        from dlctl.pipeline import checkpoints
+
+        carried = checkpoints.read(checkpoint).get("dlctl", {})
+        own = OmegaConf.create(carried["config"]) if "config" in carried else None
+        said = carried.get("overrides", [])
+    composed = compose.evaluation(project, own, said, [*overrides], task)
+    composed.resolve(composed.run_dir())
+    return Subject(checkpoint, run.id if run else None, composed)
+
+
+def _find(project: Project, name: str, which: str) -> tuple[Path, store.Run | None]:
+    path = Path(name)
+    if path.is_file() or path.suffix == ".ckpt":
+        if not path.is_file():
+            raise NotFoundError(f"there is no checkpoint {shown(path)}")
+        return path.absolute(), store.around(path)
+    run = store.find(project, name, with_checkpoint=True)
+    if which in ("best", "last"):
+        found = run.checkpoint(which) or run.checkpoint("last")
+        if found is None:
+            raise NotFoundError(f"{run.id} has no checkpoint", hint="it saved none before it ended")
+        return found, run
+    if not Path(which).is_file():
+        raise NotFoundError(f"there is no checkpoint {shown(which)}")
+    return Path(which).absolute(), run

@@ -1,0 +1,230 @@
+"""Composition errors in the user's terms: what is wrong, where, and what would be right."""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.types import Override
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig, Node, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from dlctl.composition import search_path
+from dlctl.composition.preflight import present
+from dlctl.composition.provenance import origin
+from dlctl.errors import ConfigError, DlctlError
+from dlctl.project import Project, shown
+
+if TYPE_CHECKING:
+    from dlctl.composition.compose import Composed
+
+
+def unparsable(text: str, error: Exception) -> ConfigError:
+    """An override that Hydra's grammar does not accept."""
+    key, _, value = text.partition("=")
+    hint = "write it as key=value, +key=value to add a key or ~key to remove one"
+    if any(sign in value for sign in "=#:{}()[]' \"") and "'" not in value:
+        hint = f"""quote the value, and the whole for the shell: '{key}="{value}"'"""
+    reason = next((line for line in str(error).splitlines() if line.strip()), "")
+    return ConfigError(f"cannot read the override '{text}': {reason}", hint=hint, key=key)
+
+
+def sweep(text: str, item: Override) -> ConfigError:
+    """Sweep syntax where one value is needed."""
+    key, _, value = text.partition("=")
+    hint = f"to search over it: dlctl sweep '{text}'"
+    if "(" not in value:
+        hint += f"\nfor a list: {key}=[{value}]"
+    return ConfigError(
+        f"'{text}' names several values, and one run takes one", hint=hint, key=item.key_or_group
+    )
+
+
+def bad_override(
+    composed: "Composed", before: DictConfig, item: Override, error: Exception
+) -> DlctlError:
+    """An override of a key that is not there, or of one that cannot take it."""
+    key = item.key_or_group
+    cause = error.__cause__ or error.__context__ or error
+    if item.is_delete():
+        return _unknown(composed, before, item, hint=None)
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        line = (item.input_line or "").lstrip("+~")
+        return _unknown(composed, before, item, hint=f"to add a new key: +{line}")
+    if item.is_add():
+        now = present(composed, key, OmegaConf.select(before, key))
+        return ConfigError(
+            f"'{key}' exists already ({now})",
+            hint=f"to change it, leave out the +: {(item.input_line or '')[1:]}",
+            key=key,
+        )
+    return ConfigError(f"cannot set '{key}': {first_line(cause)}", key=key)
+
+
+def _unknown(
+    composed: "Composed", before: DictConfig, item: Override, hint: str | None
+) -> ConfigError:
+    key = item.key_or_group
+    close = close_keys(before, key)
+    lines = [
+        f"did you mean '{name}' ({present(composed, name, value)})?"
+        for name, value in close.items()
+    ]
+    return ConfigError(
+        f"unknown key '{key}'",
+        hint="\n".join([*lines, *([hint] if hint else [])])
+        or "dlctl train --dry-run shows the config",
+        key=key,
+        suggestions=list(close),
+    )
+
+
+def close_keys(config: DictConfig, key: str, most: int = 2) -> dict[str, object]:
+    """The keys that somebody who wrote ``key`` may have meant, with their values."""
+    known = dict(leaves(config))
+    parent, _, last = key.rpartition(".")
+    beside = [name for name in known if name.rpartition(".")[0] == parent]
+    named = {name.rpartition(".")[2]: name for name in beside}
+    close = [named[name] for name in get_close_matches(last, named, n=most, cutoff=0.6)]
+    if not close:
+        close = get_close_matches(key, known, n=most, cutoff=0.7)
+    if not close:
+        close = [name for name in known if name.endswith(f".{last}")][:most]
+    return {name: known[name] for name in close}
+
+
+def leaves(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Every key of a config with its value, Hydra's own settings apart."""
+    for name in config:
+        node = config._get_node(name, validate_access=False)
+        key = f"{prefix}{name!s}"
+        if key == "hydra" or not isinstance(node, Node):
+            continue
+        if isinstance(node, DictConfig) and not node._is_none() and not node._is_interpolation():
+            yield key, node
+            yield from leaves(node, f"{key}.")
+        else:
+            value = node._value()
+            yield key, value if not isinstance(value, list) else OmegaConf.to_container(node)
+
+
+def missing(composed: "Composed", key: str) -> ConfigError:
+    """A value that the config leaves to the user (``???``)."""
+    place = origin(composed.project, composed.name, composed.groups, key)
+    where = f" ({place})" if place else ""
+    return ConfigError(f"'{key}' has no value{where}", hint=f"give one: {key}=VALUE", key=key)
+
+
+def unresolvable(composed: "Composed", config: DictConfig, error: Exception) -> list[DlctlError]:
+    """The interpolations that lead nowhere, in a circle, or to an unset environment variable."""
+    found: list[DlctlError] = []
+    for key, _ in leaves(config):
+        try:
+            OmegaConf.select(config, key)
+        except (OmegaConfBaseException, ValueError, RecursionError) as reason:
+            found.append(_unresolvable(composed, key, reason))
+    return found or [ConfigError(f"the config cannot be resolved: {first_line(error)}")]
+
+
+def _unresolvable(composed: "Composed", key: str, error: Exception) -> ConfigError:
+    place = origin(composed.project, composed.name, composed.groups, key)
+    reason = first_line(error)
+    if isinstance(error, RecursionError) or "recursion" in reason.lower():
+        reason = "its interpolation leads in a circle"
+    elif match := re.search(r"Environment variable '(.+)' not found", reason):
+        reason = f"the environment variable {match[1]} is not set"
+    return ConfigError(
+        f"'{key}' cannot be resolved{f' ({place})' if place else ''}: {reason}",
+        hint=f"give it a value: {key}=VALUE",
+        key=key,
+    )
+
+
+def from_hydra(
+    project: Project,
+    configs: ConfigLoaderImpl,
+    name: str,
+    groups: Sequence[Override],
+    error: Exception,
+) -> DlctlError:
+    """What Hydra, OmegaConf or YAML raised while composing the files."""
+    for each in _chain(error):
+        if isinstance(each, yaml.MarkedYAMLError):
+            return _broken_yaml(project, each)
+    if isinstance(error, MissingConfigException):
+        return _no_option(project, error)
+    for item in groups:
+        if item.value() is None and not item.is_delete():
+            return ConfigError(
+                f"'{item.input_line}' chooses nothing: {item.key_or_group} is a group of configs",
+                hint=f"to leave it out: ~{item.key_or_group}",
+                key=item.key_or_group,
+            )
+    reason = next((first_line(each) for each in _chain(error) if str(each).strip()), "")
+    if match := re.match(r"(In '.*': )?Could not override '([^']+)'", reason):
+        return _unused_choice(project, name, match[2], reason)
+    return ConfigError(f"cannot compose '{name}': {reason or type(error).__name__}")
+
+
+def _unused_choice(project: Project, name: str, group: str, reason: str) -> ConfigError:
+    line = next((line for line in reason.splitlines() if "Did you mean" in line), "")
+    return ConfigError(
+        f"'{group}' is not among the defaults of '{name}'",
+        hint=line or f"to add it: +{group}=OPTION (options: {_listed(project, group)})",
+        key=group,
+    )
+
+
+def _no_option(project: Project, error: MissingConfigException) -> ConfigError:
+    missing_file = str(error.missing_cfg_file or "")
+    group, _, option = missing_file.rpartition("/")
+    if not group:
+        return ConfigError(f"there is no config '{option}'", hint="it belongs in configs/")
+    known = search_path.options(project, group)
+    close = get_close_matches(option, known, n=3, cutoff=0.5)
+    label = "experiment" if group == "experiment" else f"option of '{group}'"
+    hint = f"did you mean {' or '.join(f'{group}={each}' for each in close)}?\n" if close else ""
+    return ConfigError(
+        f"there is no {label} '{option}'",
+        hint=f"{hint}there are: {', '.join(known) or 'none'}",
+        key=group,
+        suggestions=close,
+    )
+
+
+def _broken_yaml(project: Project, error: yaml.MarkedYAMLError) -> ConfigError:
+    mark = error.problem_mark or error.context_mark
+    problem = f"{error.problem or error.context}"
+    if mark is None:
+        return ConfigError(f"a config file is not YAML: {problem}")
+    file = _file_of_mark(project, mark)
+    hint = None
+    if file:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+        line = lines[mark.line] if mark.line < len(lines) else ""
+        hint = f"{line}\n{' ' * mark.column}^"
+    return ConfigError(f"{shown(file or mark.name)}:{mark.line + 1}: {problem}", hint=hint)
+
+
+def _file_of_mark(project: Project, mark: yaml.Mark) -> str | None:
+    """OmegaConf parses a stream, whose name is the path."""
+    return mark.name if Path(mark.name).is_file() else None
+
+
+def _listed(project: Project, group: str) -> str:
+    return ", ".join(search_path.options(project, group.partition("@")[0])) or "none"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text; its type where it has none."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,98 @@
+"""What can be known to be wrong before torch is imported."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, Node, OmegaConf
+
+from dlctl.composition.provenance import origin
+from dlctl.composition.signatures import Annotation, annotation
+from dlctl.errors import ConfigError, DlctlError
+
+if TYPE_CHECKING:
+    from dlctl.composition.compose import Composed
+
+
+def misfits(
+    composed: "Composed", before: DictConfig, overrides: Sequence[Override]
+) -> list[DlctlError]:
+    """The overrides whose value cannot be passed to the argument it goes to.
+
+    A value is refused where the annotation of the argument excludes it or, where there is none,
+    where a number would become a word. null, lists, dicts and interpolations always pass, and
+    ``++key=value`` insists.
+    """
+    found: list[DlctlError] = []
+    for item in overrides:
+        value = item.value()
+        if (
+            item.is_delete()
+            or item.is_force_add()
+            or not isinstance(value, bool | int | float | str)
+        ):
+            continue
+        if isinstance(value, str) and "${" in value:
+            continue
+        old = _raw(before, item.key_or_group)
+        expected = _annotation(composed.full, item.key_or_group)
+        number = isinstance(old, int | float) and not isinstance(old, bool)
+        if not expected.accepts(value) if expected else number and isinstance(value, str):
+            found.append(_misfit(composed, item, old, expected))
+    return found
+
+
+def present(composed: "Composed", key: str, value: Any) -> str:
+    """A key's value and where it was set: ``= 0.001, set in configs/model/mnist.yaml:6``."""
+    place = origin(composed.project, composed.name, composed.groups, key)
+    shown = [] if isinstance(value, DictConfig) else [f"= {word(value)}"]
+    return ", ".join([*shown, *([f"set in {place}"] if place else [])])
+
+
+def word(value: Any) -> str:
+    """A value as it is written in an override."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _misfit(
+    composed: "Composed", item: Override, old: Any, expected: Annotation | None
+) -> ConfigError:
+    key, value = item.key_or_group, item.value()
+    wanted = f"takes {expected}" if expected else "is a number"
+    close = get_close_matches(str(value), expected.literals() if expected else [], n=3, cutoff=0.5)
+    suggestions = close or ([word(old)] if old is not None else [])
+    lines = []
+    if close:
+        lines.append(f"did you mean {' or '.join(f'{key}={each}' for each in close)}?")
+        lines.append(f"it is {present(composed, key, old)[2:]}")
+    elif old is not None:
+        lines.append(f"did you mean '{key}={word(old)}' ({present(composed, key, old)})?")
+    lines.append(f"to insist: ++{item.key_or_group}={value}")
+    return ConfigError(
+        f"'{value}' does not fit '{key}', which {wanted}",
+        hint="\n".join(lines),
+        key=key,
+        suggestions=suggestions,
+    )
+
+
+def _annotation(config: DictConfig, key: str) -> Annotation | None:
+    parent, _, argument = key.rpartition(".")
+    node = OmegaConf.select(config, parent, throw_on_resolution_failure=False) if parent else None
+    target = _raw(node, "_target_") if isinstance(node, DictConfig) else None
+    if not isinstance(target, str) or argument.startswith("_"):
+        return None
+    return annotation(target, argument)
+
+
+def _raw(config: DictConfig, key: str) -> Any:
+    """A value as it stands in the config, interpolations unresolved; None if it is not there."""
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, parent, throw_on_resolution_failure=False) if parent else config
+    if not isinstance(node, DictConfig):
+        return None
+    child = node._get_node(name, validate_access=False)
+    return child._value() if isinstance(child, Node) else None

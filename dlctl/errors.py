@@ -1,0 +1,108 @@
+"""The errors a user can meet; each carries what is wrong, what to do and an exit code.
+
+DlctlError                1   the run itself failed
+├── RunFailed             1   training stopped: a loss that is no number, a full disk, an exception
+├── UsageError            2   the command line itself is wrong
+├── ConfigError           3   the config or a validated input is wrong
+├── NotFoundError         4   a run, a checkpoint or a file is not there or cannot be read
+└── Faults                    several of the above at once; the exit code of the first
+Interrupted (BaseException)  130 or 143: a signal stopped the run
+"""
+
+import errno
+import signal
+from collections.abc import Sequence
+
+
+class DlctlError(Exception):
+    """What is wrong, in one line, and what to do about it.
+
+    Args:
+        message: what is wrong and where.
+        hint: what to do, one line or several.
+        key: the config key concerned, for ``--json``.
+        suggestions: close names that do exist, or values that would do.
+    """
+
+    exit_code = 1
+    kind = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        key: str | None = None,
+        suggestions: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.key = key
+        self.suggestions = tuple(suggestions)
+
+
+class RunFailed(DlctlError):
+    """The run started and could not finish."""
+
+    kind = "run"
+
+
+class UsageError(DlctlError):
+    """The command line itself is wrong."""
+
+    exit_code = 2
+    kind = "usage"
+
+
+class ConfigError(DlctlError):
+    """The config or a validated input is wrong."""
+
+    exit_code = 3
+    kind = "config"
+
+
+class NotFoundError(DlctlError):
+    """A run, a checkpoint or a file is not there or cannot be read."""
+
+    exit_code = 4
+    kind = "not_found"
+
+
+class Faults(DlctlError):
+    """Several faults found at once."""
+
+    kind = "faults"
+
+    def __init__(self, faults: Sequence[DlctlError]) -> None:
+        super().__init__("\n".join(fault.message for fault in faults))
+        self.faults = tuple(faults)
+        self.exit_code = faults[0].exit_code
+
+
+class Interrupted(BaseException):
+    """A signal stopped the run; not an Exception, so that no ``except Exception`` swallows it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.exit_code = 128 + signum
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def disk_full(error: BaseException | None) -> OSError | None:
+    """The error among an exception's causes that says that nothing more can be written."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def raise_all(faults: Sequence[DlctlError]) -> None:
+    """Raise what was found, all of it at once; nothing if nothing was found."""
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise Faults(faults)

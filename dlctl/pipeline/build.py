@@ -1,0 +1,155 @@
+"""Config -> data module, model, callbacks, loggers, trainer."""
+
+import re
+from typing import Any
+
+import lightning.pytorch as pl
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks.progress.progress_bar import ProgressBar as LightningProgressBar
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.io import CheckpointIO
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from dlctl.errors import ConfigError, DlctlError
+from dlctl.pipeline.checkpoints import AtomicCheckpointIO
+from dlctl.utils.instantiators import instantiate_callbacks, instantiate_loggers
+from dlctl.utils.progress import ProgressBar
+
+# How each tracker's logger takes the id of the run that it is to go on with.
+_TRACKER_IDS = {
+    "WandbLogger": "id",
+    "MLFlowLogger": "run_id",
+    "AimLogger": "run_hash",
+    "CometLogger": "experiment_key",
+}
+_EXTRAS = {"aim", "comet_ml", "mlflow", "tensorboard", "tensorboardX", "wandb"}
+# These write their checkpoints in shards of their own.
+_SHARDING = ("fsdp", "deepspeed", "model_parallel")
+
+
+def seed(cfg: DictConfig) -> None:
+    """Seed Python, NumPy, torch and the loaders' workers, if the config has a seed."""
+    value = cfg.get("seed")
+    if value is None:
+        return
+    if not isinstance(value, int) or not 0 <= value < 2**32:
+        raise ConfigError(
+            f"the seed is '{value}'", hint="a whole number from 0 to 4294967295: seed=1", key="seed"
+        )
+    pl.seed_everything(value, workers=True, verbose=False)
+
+
+def datamodule(cfg: DictConfig) -> LightningDataModule:
+    """The data module of ``data`` (or ``datamodule``, as older projects call it)."""
+    key = "datamodule" if "datamodule" in cfg and "data" not in cfg else "data"
+    return _of_type(_build(cfg, key), LightningDataModule, key)
+
+
+def model(cfg: DictConfig) -> LightningModule:
+    """The LightningModule of ``model``."""
+    return _of_type(_build(cfg, "model"), LightningModule, "model")
+
+
+def callbacks(cfg: DictConfig) -> list[Callback]:
+    """The callbacks, with a progress bar if they have none."""
+    found = _each("callbacks", instantiate_callbacks, cfg)
+    wanted = OmegaConf.select(cfg, "trainer.enable_progress_bar") is not False
+    if wanted and not any(isinstance(each, LightningProgressBar) for each in found):
+        found.append(ProgressBar())
+    return found
+
+
+def loggers(
+    cfg: DictConfig, known: dict[str, str] | None = None, step: int | None = None
+) -> list[Logger]:
+    """The loggers, going on with what they wrote before.
+
+    Args:
+        cfg: the config.
+        known: class name -> the id under which the tracker knows the run.
+        step: the training step from which they go on.
+    """
+    config = OmegaConf.create({"logger": cfg.get("logger")})
+    for node in (config.logger or {}).values():
+        name = str(node.get("_target_", "")).rpartition(".")[2] if node else ""
+        with open_dict(node):
+            if known and name in _TRACKER_IDS and name in known:
+                node[_TRACKER_IDS[name]] = known[name]
+                if name == "WandbLogger":
+                    node.resume = "allow"
+            if step is not None and name == "TensorBoardLogger":
+                # What was logged after the checkpoint is going to be logged again.
+                node.purge_step = step
+    return _each("logger", instantiate_loggers, config)
+
+
+def trainer(cfg: DictConfig, callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
+    """The Trainer, which writes checkpoints atomically."""
+    config = OmegaConf.create(OmegaConf.to_container(cfg.trainer))
+    strategy = str(config.get("strategy") or "").lower()
+    plugins = [instantiate(each) for each in config.pop("plugins", None) or []]
+    own = any(isinstance(each, CheckpointIO) for each in plugins)
+    if not own and not any(name in strategy for name in _SHARDING):
+        plugins.append(AtomicCheckpointIO())
+    more = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins}
+    return _of_type(
+        _build(OmegaConf.create({"trainer": config}), "trainer", **more), Trainer, "trainer"
+    )
+
+
+def _each(key: str, function: Any, cfg: DictConfig) -> list[Any]:
+    try:
+        found: list[Any] = function(cfg.get(key))
+        return found
+    except (InstantiationException, ImportError) as error:
+        raise _not_built(key, error) from error
+    except TypeError as error:
+        raise ConfigError(f"'{key}': {error}", key=key) from error
+
+
+def _build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
+    if not cfg.get(key):
+        raise ConfigError(f"the config has no '{key}'", hint=f"choose one: {key}=OPTION", key=key)
+    try:
+        return instantiate(cfg[key], **arguments)
+    except InstantiationException as error:
+        raise _not_built(key, error) from error
+
+
+def _of_type(value: Any, kind: type[Any], key: str) -> Any:
+    if not isinstance(value, kind):
+        raise ConfigError(
+            f"'{key}' builds a {type(value).__name__}, and a {kind.__name__} is needed",
+            hint=f"look at {key}._target_",
+            key=key,
+        )
+    return value
+
+
+def _not_built(key: str, error: Exception) -> DlctlError:
+    """Hydra's report of what a target raised, as one line."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+        if isinstance(cause, DlctlError):
+            return cause
+    lines = str(error).splitlines()
+    where = (
+        next((line.partition(":")[2].strip() for line in lines if "full_key" in line), "") or key
+    )
+    target = re.search(r"(?:call to target|locating target|loading) '([^']+)'", str(error))
+    absent = isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0]
+    hint = f"look at {where}._target_ and its arguments"
+    if absent in _EXTRAS:
+        hint = f"pip install 'dlctl[{str(absent).removesuffix('_ml').removesuffix('X')}]'"
+    elif absent:
+        hint = f"pip install {absent}, or look at {where}._target_"
+    reason = next((line for line in str(cause).splitlines() if line.strip()), "")
+    return ConfigError(
+        f"cannot build '{where}'{f' ({target[1]})' if target else ''}: "
+        f"{type(cause).__name__}: {reason}",
+        hint=hint,
+        key=where,
+    )

@@ -1,0 +1,116 @@
+"""Checkpoints: written whole or not at all, read without running what is in them."""
+
+import io
+import logging
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from omegaconf import Container, OmegaConf
+from torch import nn
+
+from dlctl.errors import ConfigError, NotFoundError
+from dlctl.files import atomic_write
+from dlctl.project import shown
+
+log = logging.getLogger(__name__)
+State = dict[str, Any]
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes to a temporary name in the same folder and renames.
+
+    Lightning's own goes through the system's temporary folder: the move from another disk is a
+    copy that can stop half-way.
+    """
+
+    def save_checkpoint(self, checkpoint: State, path: Any, storage_options: Any = None) -> None:
+        """Save a checkpoint; a local one atomically."""
+        if "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(Path(path), buffer.getbuffer())
+
+
+def read(path: Path) -> State:
+    """Load a checkpoint on the CPU, tensors and plain values only.
+
+    Raises:
+        NotFoundError: it is not there, is cut short, is no checkpoint, or holds pickled objects.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"there is no checkpoint {shown(path)}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if zipfile.is_zipfile(path):
+            raise NotFoundError(
+                f"{shown(path)} holds pickled objects, which could run code when loaded",
+                hint="dlctl loads tensors and plain values only; save the checkpoint with dlctl",
+            ) from error
+        raise _unreadable(path, "it is not a checkpoint") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise _unreadable(path, "it is cut short or damaged") from error
+    if not isinstance(state, dict) or not isinstance(state.get("state_dict"), dict):
+        raise _unreadable(path, "it is not a Lightning checkpoint")
+    return state
+
+
+def _unreadable(path: Path, why: str) -> NotFoundError:
+    return NotFoundError(
+        f"cannot read the checkpoint {shown(path)}: {why}",
+        hint="name another one: dlctl runs show RUN lists a run's checkpoints",
+    )
+
+
+def fits(state: State, model: nn.Module, path: Path) -> None:
+    """Make sure that the weights of a checkpoint are those of a model.
+
+    Raises:
+        ConfigError: names or shapes differ.
+    """
+    saved, built = state["state_dict"], model.state_dict()
+    faults = [
+        f"{name} is {_shape(saved.get(name))} in the checkpoint and {_shape(built.get(name))} here"
+        for name in [*built, *(name for name in saved if name not in built)]
+        if _shape(saved.get(name)) != _shape(built.get(name))
+    ]
+    if faults and getattr(model, "strict_loading", True):
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise ConfigError(
+            f"the checkpoint {shown(path)} does not fit the model: {faults[0]}{more}",
+            hint="leave out the overrides of model.*, or name the checkpoint of such a model",
+        )
+
+
+def _shape(value: Any) -> str:
+    return "absent" if value is None else str(list(getattr(value, "shape", [])))
+
+
+def plain(checkpoint: State) -> None:
+    """Take out of a checkpoint's hyperparameters what is no plain value.
+
+    Networks, partials and config objects there would have to be unpickled to be loaded; what is
+    needed to rebuild the model stands in the config, which the checkpoint carries too.
+    """
+    for key in ("hyper_parameters", "datamodule_hyper_parameters"):
+        if isinstance(checkpoint.get(key), Container):
+            checkpoint[key] = OmegaConf.to_container(checkpoint[key])
+        if isinstance(checkpoint.get(key), dict):
+            values = checkpoint[key]
+            checkpoint[key] = {name: value for name, value in values.items() if _is_plain(value)}
+    checkpoint.pop("hparams_type", None)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_plain(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str | torch.Tensor)

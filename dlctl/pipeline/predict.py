@@ -1,0 +1,105 @@
+"""Predict with a checkpoint and write what comes out."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from dlctl.errors import ConfigError
+from dlctl.files import atomic_write
+from dlctl.pipeline import build, checkpoints, keeper
+from dlctl.pipeline.evaluate import Split, show_split
+from dlctl.runs.manifest import finite
+from dlctl.runs.record import Run
+
+Row = dict[str, Any]
+
+
+def predict(
+    cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path, split: Split = "test"
+) -> int:
+    """Predict a split and write it, one row a sample in the order of the data.
+
+    What ``predict_step`` returns becomes the columns: a dict of tensors of shape (batch, ...) one
+    column each, a single tensor the column ``prediction``. A data module that has a method
+    ``write_predictions(predictions, path)`` writes its own format instead.
+
+    Args:
+        cfg: resolved.
+        run: the prediction's own run.
+        checkpoint: whose weights predict.
+        output: a ``.csv`` or ``.jsonl`` file, or what the data module writes.
+        split: which part of the data.
+
+    Returns:
+        How many batches the data module wrote, or how many rows were written.
+    """
+    state = checkpoints.read(checkpoint)
+    build.seed(cfg)
+    datamodule = build.datamodule(cfg)
+    own = getattr(datamodule, "write_predictions", None)
+    if own is None and output.suffix not in _FORMATS:
+        raise ConfigError(
+            f"cannot write predictions as '{output.suffix or output.name}'",
+            hint=f"name a file that ends in {' or '.join(_FORMATS)}",
+        )
+    model = build.model(cfg)
+    checkpoints.fits(state, model, checkpoint)
+    trainer = build.trainer(cfg, build.callbacks(cfg), [])
+    run.note(device=keeper.device(trainer))
+    show_split(datamodule, split, "predict_dataloader")
+    predictions = trainer.predict(
+        model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True
+    )
+    batches = predictions or []
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if own is not None:
+        own(batches, output)
+        return len(batches)
+    rows = list(_rows(batches))
+    atomic_write(output, _FORMATS[output.suffix](rows).encode())
+    return len(rows)
+
+
+def _rows(batches: Sequence[Any]) -> Iterator[Row]:
+    index = 0
+    for batch in batches:
+        columns = {name: _values(value) for name, value in _columns(batch).items()}
+        for values in zip(*columns.values(), strict=True):
+            yield {"index": index, **dict(zip(columns, values, strict=True))}
+            index += 1
+
+
+def _columns(batch: Any) -> Mapping[str, Any]:
+    if isinstance(batch, Mapping):
+        return batch
+    if isinstance(batch, tuple | list) and all(isinstance(each, torch.Tensor) for each in batch):
+        return {f"prediction_{number}": each for number, each in enumerate(batch)}
+    return {"prediction": batch}
+
+
+def _values(value: Any) -> list[Any]:
+    if isinstance(value, torch.Tensor):
+        values: list[Any] = value.float().tolist() if value.is_floating_point() else value.tolist()
+        return values
+    return list(value)
+
+
+def _as_csv(rows: Sequence[Row]) -> str:
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, list(rows[0]) if rows else ["index"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _as_jsonl(rows: Sequence[Row]) -> str:
+    return "".join(json.dumps(finite(row)) + "\n" for row in rows)
+
+
+_FORMATS = {".csv": _as_csv, ".jsonl": _as_jsonl}

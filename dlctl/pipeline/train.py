@@ -1,0 +1,100 @@
+"""Train as a config says, then test the best checkpoint."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from omegaconf import DictConfig
+
+from dlctl.errors import ConfigError, Interrupted
+from dlctl.pipeline import build, checkpoints, keeper
+from dlctl.runs.record import Run
+from dlctl.utils.logging_utils import log_hyperparameters
+
+log = logging.getLogger(__name__)
+Metrics = dict[str, float | None]
+
+
+def train(
+    cfg: DictConfig,
+    run: Run,
+    *,
+    public: DictConfig,
+    carried: dict[str, Any],
+    checkpoint: Path | None = None,
+) -> Metrics:
+    """Train a model and test its best checkpoint.
+
+    Args:
+        cfg: resolved.
+        run: where everything is written and recorded.
+        public: ``cfg`` without secrets, for the loggers.
+        carried: the unresolved config as YAML and its overrides, to travel inside checkpoints.
+        checkpoint: start from its full state: weights, optimizer, epoch, random generators.
+
+    Returns:
+        The last value of every metric; those of the test are of the best checkpoint.
+    """
+    state = checkpoints.read(checkpoint) if checkpoint else None
+    build.seed(cfg)
+    log.info("data: %s", cfg.get("data", {}).get("_target_"))
+    datamodule = build.datamodule(cfg)
+    log.info("model: %s", cfg.model.get("_target_"))
+    model = build.model(cfg)
+    if state is not None and checkpoint is not None:
+        checkpoints.fits(state, model, checkpoint)
+    callbacks = build.callbacks(cfg)
+    step = state["global_step"] if state else None
+    loggers = build.loggers(cfg, run.manifest.loggers, step)
+    trainer = build.trainer(cfg, [*callbacks, keeper.Keeper(run, carried)], loggers)
+    log_hyperparameters(public, model, trainer)
+
+    metrics: Metrics = {}
+    if cfg.get("train", True):
+        _fit(trainer, model, datamodule, checkpoint)
+        metrics = keeper.metrics(trainer)
+        if not run.child:
+            run.note(metrics=metrics, checkpoints=keeper.saved(trainer, run))
+        if run.stop.requested is not None:
+            raise Interrupted(run.stop.requested)
+    if cfg.get("test", False):
+        metrics |= _test(trainer, model, datamodule, checkpoint)
+    return metrics
+
+
+def _fit(
+    trainer: Trainer,
+    model: LightningModule,
+    datamodule: LightningDataModule,
+    checkpoint: Path | None,
+) -> None:
+    try:
+        trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
+    except BaseException as error:
+        raise _configured_wrong(error) or error from None
+
+
+def _configured_wrong(error: BaseException) -> ConfigError | None:
+    """Lightning's own complaint about settings, which is about the config."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    if not isinstance(error, MisconfigurationException):
+        return None
+    return ConfigError(" ".join(str(error).split()), hint="look at trainer and callbacks")
+
+
+def _test(
+    trainer: Trainer,
+    model: LightningModule,
+    datamodule: LightningDataModule,
+    checkpoint: Path | None,
+) -> Metrics:
+    callback = trainer.checkpoint_callback
+    best = getattr(callback, "best_model_path", "") or None
+    if best is None and not trainer.fast_dev_run:
+        log.warning("no checkpoint was kept: testing the weights as they are now")
+    if best is None and checkpoint is not None and not trainer.current_epoch:
+        best = str(checkpoint)
+    trainer.test(model, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)
+    return keeper.metrics(trainer)

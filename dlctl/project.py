@@ -1,0 +1,65 @@
+"""Where the project lies and what belongs to it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKER = ".project-root"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a ``.project-root`` file, or the current folder where there is none.
+
+    Attributes:
+        root: absolute path of the project's folder.
+        found: whether there is a project; outside of one the packaged configs serve alone.
+        configs: the project's own configs, where it has any.
+        packaged: the configs that come with dlctl.
+    """
+
+    root: Path
+    found: bool
+    configs: Path | None
+    packaged: Path
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> "Project":
+        """Find the project around a folder (the current one) and make it ready for use.
+
+        Sets PROJECT_ROOT, loads ``.env`` and puts the root on ``sys.path``, so that
+        ``_target_: mypackage.Model`` is found without installing the project.
+        """
+        import rootutils
+
+        start = start or Path.cwd()
+        try:
+            root, found = rootutils.find_root(start, indicator=MARKER), True
+        except FileNotFoundError:
+            root, found = start.resolve(), False
+        rootutils.set_root(root, dotenv=found, pythonpath=found)
+        configs = root / "configs"
+        return cls(root, found, configs if found and configs.is_dir() else None, packaged_configs())
+
+    @property
+    def logs(self) -> Path:
+        """Where runs are written unless the config says otherwise."""
+        return self.root / "logs"
+
+
+def packaged_configs() -> Path:
+    """The configs that come with dlctl: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parent
+    # An editable install keeps a stale copy inside site-packages: look for the checkout first.
+    if (package.parent / MARKER).is_file():
+        return package.parent / "configs"
+    return package / "configs"
+
+
+def shown(path: Path | str) -> str:
+    """A path as it is printed: relative to the current folder where it lies below it."""
+    absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links the user made
+    here = Path.cwd()
+    if Path(absolute).is_relative_to(here):
+        return os.path.relpath(absolute, here)
+    return absolute

@@ -1,0 +1,198 @@
+"""One run: create its directory, write down what it is, and how it ends."""
+
+import hashlib
+import os
+import platform
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlctl import redact
+from dlctl.errors import Interrupted, disk_full
+from dlctl.project import Project
+from dlctl.runs import git, manifest
+from dlctl.runs.manifest import Kind, Manifest
+from dlctl.runs.stop import Stop
+
+if TYPE_CHECKING:
+    from dlctl.composition.compose import Composed
+
+_VERSIONS = ("dlctl", "torch", "lightning", "torchmetrics", "hydra-core", "optuna", "numpy")
+# Names, below logs/, the run directories that lie elsewhere.
+ELSEWHERE = "elsewhere.txt"
+
+
+@dataclass
+class Run:
+    """A run directory, and what is being found out about the run while it goes.
+
+    Attributes:
+        dir: absolute path.
+        manifest: the facts so far.
+        stop: the signals that were caught.
+        child: whether this process is one rank of a run that another process records.
+    """
+
+    dir: Path
+    manifest: Manifest
+    stop: Stop = field(default_factory=Stop)
+    child: bool = False
+    _since: float = field(default_factory=time.monotonic)
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to the manifest, on disk at once."""
+        self.manifest = self.manifest.with_(**facts)
+        if not self.child:
+            manifest.write(self.dir, self.manifest)
+
+    @property
+    def id(self) -> str:
+        """The name of its directory."""
+        return self.manifest.id
+
+    def checkpoint(self, which: str) -> Path | None:
+        """The ``best`` or ``last`` checkpoint, if there is one."""
+        name = self.manifest.checkpoints.get(which)
+        noted = self.dir / name if name else None
+        if noted and noted.is_file():
+            return noted
+        # A run that was killed may have saved more than it could note.
+        last = self.dir / "checkpoints" / "last.ckpt"
+        return last if which == "last" and last.is_file() else None
+
+
+def start(project: Project, composed: "Composed", kind: Kind, **facts: Any) -> Run:
+    """Create the run's directory and everything in it that is known before it runs."""
+    directory = _create(composed.run_dir())
+    config = composed.public(directory)
+    identity = Manifest(
+        id=directory.name,
+        kind=kind,
+        task=str(config.get("task_name") or composed.name),
+        status="running",
+        argv=[Path(sys.argv[0]).name, *sys.argv[1:]],
+        overrides=list(composed.overrides),
+        started=manifest.now(),
+        experiment=composed.choices.get("experiment"),
+        tags=[str(tag) for tag in config.get("tags") or []],
+        seed=config.get("seed"),
+        git=git.state(project.root),
+        versions=_versions(),
+        main_metric=config.get("optimized_metric"),
+        **{**_process(), **facts},
+    )
+    run = Run(directory, identity)
+    manifest.write(directory, identity)
+    _save(composed, directory)
+    if patch := git.diff(project.root):
+        text = redact.text(patch.decode("utf-8", "surrogateescape"))
+        (directory / "code.patch").write_bytes(text.encode("utf-8", "surrogateescape"))
+    _register(project, directory)
+    return run
+
+
+def resume(run: Run, composed: "Composed | None" = None) -> None:
+    """Make this process the one that runs it.
+
+    Args:
+        run: not running.
+        composed: its new config, if that has changed; the one before is kept beside it.
+    """
+    facts: dict[str, Any] = {"status": "running", "ended": None, "error": None, **_process()}
+    if composed is not None:
+        number = len(list(run.dir.glob(".hydra-*"))) + 1
+        (run.dir / ".hydra").rename(run.dir / f".hydra-{number}")
+        _save(composed, run.dir)
+        facts["overrides"] = list(composed.overrides)
+    run.note(**facts)
+
+
+def _save(composed: "Composed", directory: Path) -> None:
+    from omegaconf import OmegaConf
+
+    composed.save(directory / ".hydra")
+    resolved = OmegaConf.to_yaml(composed.public(directory))
+    (directory / "config_resolved.yaml").write_text(resolved, encoding="utf-8")
+
+
+@contextmanager
+def record(run: Run) -> Iterator[Run]:
+    """Write down how the run ends, whatever ends it."""
+    before = run.manifest.duration_s or 0.0
+    run._since = time.monotonic()
+    try:
+        with run.stop:
+            yield run
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
+        cause = disk_full(error) or error
+        told = {"type": type(cause).__name__, "message": redact.text(str(cause))}
+        # With a full disk even this may not be written; the run is shown as lost then.
+        with suppress(OSError):
+            _finish(run, before, status=status, error=told)
+        raise
+    _finish(run, before, status="done", error=None)
+
+
+def _finish(run: Run, before: float, **facts: Any) -> None:
+    seconds = round(before + time.monotonic() - run._since, 3)
+    if not run.child:
+        facts["checkpoints"] = _hashed(run)
+    run.note(ended=manifest.now(), duration_s=seconds, **facts)
+
+
+def _hashed(run: Run) -> dict[str, Any]:
+    """The checkpoints that are there, each with its sha256."""
+    found = {which: run.checkpoint(which) for which in ("best", "last")}
+    names = {which: os.path.relpath(path, run.dir) for which, path in found.items() if path}
+    hashes = {}
+    for name in set(names.values()):
+        with (run.dir / name).open("rb") as stream:
+            hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {**names, **({"sha256": hashes} if hashes else {})}
+
+
+def _create(wanted: Path) -> Path:
+    """Create a directory of that name, or the first free one of name-1, name-2, ..."""
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    number = 0
+    while True:
+        directory = wanted.with_name(f"{wanted.name}-{number}") if number else wanted
+        try:
+            directory.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return directory
+
+
+def _register(project: Project, directory: Path) -> None:
+    """Remember a directory that a search below ``logs`` would not find."""
+    if directory.is_relative_to(project.logs):
+        return
+    project.logs.mkdir(parents=True, exist_ok=True)
+    with (project.logs / ELSEWHERE).open("a", encoding="utf-8") as stream:
+        stream.write(f"{directory}\n")
+
+
+def _process() -> dict[str, Any]:
+    import psutil
+
+    started = psutil.Process().create_time()
+    return {"host": socket.gethostname(), "process": {"pid": os.getpid(), "started": started}}
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,119 @@
+"""The runs on disk: list them, find the one that is meant."""
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dlctl.errors import DlctlError, NotFoundError
+from dlctl.project import Project, shown
+from dlctl.runs import manifest
+from dlctl.runs.manifest import Manifest
+from dlctl.runs.record import ELSEWHERE, Run
+
+
+def open_run(directory: Path) -> Run:
+    """The run in a directory; one whose process is gone is ``lost``."""
+    facts = manifest.read(directory)
+    if facts.status == "running" and _gone(facts):
+        facts = facts.with_(status="lost")
+    return Run(directory, facts)
+
+
+def _gone(facts: Manifest) -> bool:
+    if facts.host != socket.gethostname():
+        return False
+    import psutil
+
+    try:
+        process = psutil.Process(facts.process["pid"])
+        # Process ids are used again; the time of the start tells them apart.
+        return abs(process.create_time() - facts.process["started"]) > 2
+    except (psutil.NoSuchProcess, KeyError):
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
+def every(project: Project) -> list[Run]:
+    """All runs of a project, newest first."""
+    folders = {folder.resolve() for folder in _directories(project)}
+    runs = []
+    for folder in folders:
+        try:
+            runs.append(open_run(folder))
+        except NotFoundError:
+            continue
+    return sorted(runs, key=lambda run: (run.manifest.started, run.id), reverse=True)
+
+
+def _directories(project: Project) -> Iterator[Path]:
+    for folder, inner, files in os.walk(project.logs):
+        if manifest.FILE in files:
+            # A run holds no runs: its checkpoints and logs need not be searched.
+            inner.clear()
+            yield Path(folder)
+    elsewhere = project.logs / ELSEWHERE
+    if elsewhere.is_file():
+        for line in elsewhere.read_text(encoding="utf-8").splitlines():
+            if (Path(line) / manifest.FILE).is_file():
+                yield Path(line)
+
+
+def find(project: Project, name: str, *, with_checkpoint: bool = False) -> Run:
+    """The run that a word names: ``last``, an id, ``STUDY/7``, a directory or a checkpoint in it.
+
+    Raises:
+        NotFoundError: there is none, or the word fits several.
+    """
+    path = Path(name)
+    if path.is_dir() and name != "last":
+        return open_run(path.absolute())
+    if path.is_file():
+        if run := around(path):
+            return run
+        raise NotFoundError(f"{shown(path)} lies in no run directory")
+    runs = every(project)
+    if name == "last":
+        return _last(project, runs, with_checkpoint)
+    found = [run for run in runs if run.id == name or f"{run.dir.parent.name}/{run.id}" == name]
+    if len(found) > 1:
+        trained = [run for run in found if run.manifest.kind == "train"]
+        found = trained if len(trained) == 1 else found
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NotFoundError(
+            f"'{name}' names {len(found)} runs",
+            hint="name one by its directory: " + ", ".join(shown(run.dir) for run in found),
+        )
+    raise _unknown(name, runs)
+
+
+def around(file: Path) -> Run | None:
+    """The run in whose directory a file lies."""
+    for folder in file.absolute().parents:
+        if (folder / manifest.FILE).is_file():
+            return open_run(folder)
+    return None
+
+
+def _unknown(name: str, runs: Sequence[Run]) -> DlctlError:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, [run.id for run in runs], n=3, cutoff=0.7)
+    hint = f"did you mean {' or '.join(close)}?" if close else "dlctl runs list shows what there is"
+    return NotFoundError(f"there is no run or checkpoint '{name}'", hint=hint, suggestions=close)
+
+
+def _last(project: Project, runs: Sequence[Run], with_checkpoint: bool) -> Run:
+    for run in runs:
+        if run.manifest.kind != "train":
+            continue
+        if not with_checkpoint or run.checkpoint("best") or run.checkpoint("last"):
+            return run
+    what = "with a checkpoint " if with_checkpoint else ""
+    raise NotFoundError(
+        f"there is no training run {what}in {shown(project.logs)} yet",
+        hint="dlctl train --exp example makes one",
+    )
