@@ -5,9 +5,7 @@ import re
 from typing import Any
 
 _SECRET_NAME = re.compile(r"(^|_)(\w*KEY|TOKEN|SECRET|PASSWORD)S?($|_)", re.IGNORECASE)
-_URL_PASSWORD = re.compile(
-    r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):(?!\$\{)[^\s/@'\"]+@", re.IGNORECASE
-)
+_URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):(?!\$\{)[^\s/@'\"]+@", re.IGNORECASE)
 # Shorter values are words that stand in configs by chance.
 _SHORTEST = 8
 

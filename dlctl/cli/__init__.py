@@ -33,9 +33,7 @@ def _show_version(value: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
-        ),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show tracebacks of errors; works anywhere.")
@@ -100,9 +98,7 @@ def _told(error: BaseException, argv: list[str]) -> DlctlError:
         return UsageError(str(error.format_message()).rstrip("."), hint=f"see {help_of}")
     if isinstance(error, OSError) and error.filename:
         return DlctlError(f"{error.strerror}: {error.filename}")
-    return DlctlError(
-        f"{type(error).__name__}: {error}", hint="a fault of dlctl; --traceback shows where"
-    )
+    return DlctlError(f"{type(error).__name__}: {error}", hint="a fault of dlctl; --traceback shows where")
 
 
 def _commands() -> set[str]:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlctl import redact
 from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
@@ -53,6 +53,7 @@ def execute(
     handed = {RUN_DIR: str(run.dir), CHECKPOINT: str(checkpoint or "")}
     with _environment(handed), _logging(run, composed, public):
         _extras(run, public)
+        _hush_lightning()
         try:
             with record.record(run):
                 try:
@@ -138,21 +139,30 @@ def _logging(run: Run, composed: "Composed", public: "DictConfig") -> Iterator[N
 
 
 def _quiet(ignore_warnings: bool) -> None:
-    """Lightning's messages go into the run's log; warnings are told in one line each."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
-        logger.setLevel(logging.INFO)
+    """Warnings are told in one line each, advice that does not help not at all."""
 
-    def line(message: Any, category: type[Warning], file: str, number: int, *_: Any) -> str:
-        return f"{' '.join(str(message).split())} ({category.__name__}, {shown(file)}:{number})"
+    def one_line(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        return f"{' '.join(str(message).split())} ({category.__name__}, {shown(filename)}:{lineno})"
 
-    warnings.formatwarning = line
+    warnings.formatwarning = one_line
     for pattern in _NOISE:
         warnings.filterwarnings("ignore", pattern)
     if ignore_warnings:
         warnings.simplefilter("ignore")
+
+
+def _hush_lightning() -> None:
+    """Lightning's messages go into the run's log, and what it prints with rich to stderr."""
+    import lightning.pytorch  # noqa: F401 - importing it adds the handlers
+    import rich
+
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    rich.reconfigure(stderr=True)
 
 
 def _hide_secrets(entry: logging.LogRecord) -> bool:

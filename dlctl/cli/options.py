@@ -37,9 +37,7 @@ Experiment = Annotated[
     typer.Option("--exp", "--experiment", metavar="NAME", help="An experiment config."),
 ]
 Debug = Annotated[str | None, typer.Option("--debug", metavar="NAME", help="A debug config.")]
-Tags = Annotated[
-    str | None, typer.Option("--tags", metavar="A,B", help="Tags to tell runs apart by.")
-]
+Tags = Annotated[str | None, typer.Option("--tags", metavar="A,B", help="Tags to tell runs apart by.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of all random generators.")]
 Checkpoint = Annotated[
     Path | None,
@@ -49,9 +47,7 @@ Resume = Annotated[
     str | None,
     typer.Option("--resume", metavar="RUN", help="Go on with a run, in its directory."),
 ]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Check and show the config; run and write nothing.")
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and show the config; run and write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Split = Annotated[str, typer.Option("--split", help="train, val or test.")]
 

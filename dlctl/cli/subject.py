@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlctl.errors import NotFoundError
 from dlctl.project import Project, shown
 from dlctl.runs import store
+from dlctl.runs.record import Run
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
@@ -22,9 +23,7 @@ class Subject:
     composed: "Composed"
 
 
-def subject(
-    project: Project, name: str, which: str, overrides: Sequence[str], task: str
-) -> Subject:
+def subject(project: Project, name: str, which: str, overrides: Sequence[str], task: str) -> Subject:
     """Find what a word names and compose its config with overrides on top.
 
     Args:
@@ -57,7 +56,7 @@ def subject(
     return Subject(checkpoint, run.id if run else None, composed)
 
 
-def _find(project: Project, name: str, which: str) -> tuple[Path, store.Run | None]:
+def _find(project: Project, name: str, which: str) -> tuple[Path, Run | None]:
     path = Path(name)
     if path.is_file() or path.suffix == ".ckpt":
         if not path.is_file():

@@ -31,14 +31,10 @@ def command(
 
     Every value of the config can be given: dlctl train trainer.max_epochs=5 model.optimizer.lr=0.005
     """
-    lines = options.as_overrides(
-        overrides, experiment=experiment, debug=debug, tags=tags, seed=seed
-    )
+    lines = options.as_overrides(overrides, experiment=experiment, debug=debug, tags=tags, seed=seed)
     if resume is not None:
         if ckpt is not None:
-            raise UsageError(
-                "--resume and --ckpt exclude each other", hint="see dlctl train --help"
-            )
+            raise UsageError("--resume and --ckpt exclude each other", hint="see dlctl train --help")
         go_on(resume, lines, dry_run=dry_run, as_json=json)
     else:
         new(lines, ckpt=ckpt, dry_run=dry_run, as_json=json)
@@ -122,9 +118,7 @@ def report(run: Run, as_json: bool) -> None:
     """What came out of a training."""
     facts = run.manifest
     if as_json:
-        render.as_json(
-            {"run": run.id, "dir": str(run.dir), "status": facts.status, "metrics": facts.metrics}
-        )
+        render.as_json({"run": run.id, "dir": str(run.dir), "status": facts.status, "metrics": facts.metrics})
         return
     lines = {"run": shown(run.dir)}
     if best := run.checkpoint("best"):

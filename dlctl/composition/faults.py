@@ -44,9 +44,7 @@ def sweep(text: str, item: Override) -> ConfigError:
     )
 
 
-def bad_override(
-    composed: "Composed", before: DictConfig, item: Override, error: Exception
-) -> DlctlError:
+def bad_override(composed: "Composed", before: DictConfig, item: Override, error: Exception) -> DlctlError:
     """An override of a key that is not there, or of one that cannot take it."""
     key = item.key_or_group
     cause = error.__cause__ or error.__context__ or error
@@ -65,19 +63,13 @@ def bad_override(
     return ConfigError(f"cannot set '{key}': {first_line(cause)}", key=key)
 
 
-def _unknown(
-    composed: "Composed", before: DictConfig, item: Override, hint: str | None
-) -> ConfigError:
+def _unknown(composed: "Composed", before: DictConfig, item: Override, hint: str | None) -> ConfigError:
     key = item.key_or_group
     close = close_keys(before, key)
-    lines = [
-        f"did you mean '{name}' ({present(composed, name, value)})?"
-        for name, value in close.items()
-    ]
+    lines = [f"did you mean '{name}' ({present(composed, name, value)})?" for name, value in close.items()]
     return ConfigError(
         f"unknown key '{key}'",
-        hint="\n".join([*lines, *([hint] if hint else [])])
-        or "dlctl train --dry-run shows the config",
+        hint="\n".join([*lines, *([hint] if hint else [])]) or "dlctl train --dry-run shows the config",
         key=key,
         suggestions=list(close),
     )

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
 
 
-def misfits(
-    composed: "Composed", before: DictConfig, overrides: Sequence[Override]
-) -> list[DlctlError]:
+def misfits(composed: "Composed", before: DictConfig, overrides: Sequence[Override]) -> list[DlctlError]:
     """The overrides whose value cannot be passed to the argument it goes to.
 
     A value is refused where the annotation of the argument excludes it or, where there is none,
@@ -27,11 +25,7 @@ def misfits(
     found: list[DlctlError] = []
     for item in overrides:
         value = item.value()
-        if (
-            item.is_delete()
-            or item.is_force_add()
-            or not isinstance(value, bool | int | float | str)
-        ):
+        if item.is_delete() or item.is_force_add() or not isinstance(value, bool | int | float | str):
             continue
         if isinstance(value, str) and "${" in value:
             continue
@@ -57,9 +51,7 @@ def word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _misfit(
-    composed: "Composed", item: Override, old: Any, expected: Annotation | None
-) -> ConfigError:
+def _misfit(composed: "Composed", item: Override, old: Any, expected: Annotation | None) -> ConfigError:
     key, value = item.key_or_group, item.value()
     wanted = f"takes {expected}" if expected else "is a number"
     close = get_close_matches(str(value), expected.literals() if expected else [], n=3, cutoff=0.5)

@@ -35,9 +35,7 @@ def origin(project: Project, name: str, choices: Sequence[str], key: str) -> Ori
     """
     try:
         defaults = (
-            search_path.loader(project)
-            .compute_defaults_list(name, list(choices), RunMode.RUN)
-            .defaults
+            search_path.loader(project).compute_defaults_list(name, list(choices), RunMode.RUN).defaults
         )
     except (HydraException, ValueError):
         return None

@@ -49,9 +49,6 @@ def file_of(project: Project, config_path: str) -> Path | None:
 def options(project: Project, group: str) -> list[str]:
     """The options of a group, project and packaged ones together, sorted."""
     found = {
-        file.stem
-        for folder in folders(project)
-        for file in (folder / group).glob("*.yaml")
-        if file.is_file()
+        file.stem for folder in folders(project) for file in (folder / group).glob("*.yaml") if file.is_file()
     }
     return sorted(found)

@@ -98,9 +98,7 @@ def _accepts(module: Module, node: ast.expr, value: Scalar, depth: int) -> bool:
     return True
 
 
-def _accepts_generic(
-    module: Module, outer: ast.expr, inner: ast.expr, value: Scalar, depth: int
-) -> bool:
+def _accepts_generic(module: Module, outer: ast.expr, inner: ast.expr, value: Scalar, depth: int) -> bool:
     items = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
     match _last(outer):
         case "Optional" | "Union":
@@ -142,9 +140,7 @@ def _accepts_name(module: Module, node: ast.expr, value: Scalar, depth: int) -> 
     inner, definition = found
     if isinstance(definition, ast.Assign):
         # A TypeVar, or an alias such as _PRECISION_INPUT = Union[...].
-        return isinstance(definition.value, ast.Call) or _accepts(
-            inner, definition.value, value, depth - 1
-        )
+        return isinstance(definition.value, ast.Call) or _accepts(inner, definition.value, value, depth - 1)
     return not (isinstance(definition, ast.ClassDef) and _is_opaque(inner, definition, depth - 1))
 
 
@@ -167,9 +163,7 @@ def _literals(module: Module, node: ast.expr, depth: int) -> Iterator[str]:
         return
     if isinstance(node, ast.Subscript) and _last(node.value) == "Literal":
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        yield from (
-            i.value for i in items if isinstance(i, ast.Constant) and isinstance(i.value, str)
-        )
+        yield from (i.value for i in items if isinstance(i, ast.Constant) and isinstance(i.value, str))
     elif isinstance(node, ast.Name | ast.Attribute):
         found = _follow(module, node, depth - 1)
         if found and isinstance(found[1], ast.Assign):
@@ -218,9 +212,7 @@ def _walk(module: Module, parts: list[str], depth: int) -> tuple[Module, ast.AST
         if isinstance(node, ast.Module):
             found = _lookup(inner, part, depth - 1)
         elif isinstance(node, ast.ClassDef):
-            named = (
-                item for item in node.body if isinstance(item, Definition) and item.name == part
-            )
+            named = (item for item in node.body if isinstance(item, Definition) and item.name == part)
             item = next(named, None)
             found = (inner, item) if item else None
         else:
@@ -248,14 +240,10 @@ def _lookup(module: Module, name: str, depth: int) -> tuple[Module, ast.AST] | N
     return (submodule, ast.Module([], [])) if submodule else None
 
 
-def _imported(
-    module: Module, node: ast.ImportFrom, name: str, depth: int
-) -> tuple[Module, ast.AST] | None:
+def _imported(module: Module, node: ast.ImportFrom, name: str, depth: int) -> tuple[Module, ast.AST] | None:
     base = node.module or ""
     if node.level:
-        package = (
-            module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
-        )
+        package = module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
         for _ in range(node.level - 1):
             package = package.rpartition(".")[0]
         base = f"{package}.{base}".rstrip(".")

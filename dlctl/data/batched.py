@@ -1,6 +1,7 @@
 """Data sets that lie in memory as tensors, so that fetching a batch is one indexing operation."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,15 +13,14 @@ Batch = tuple[Tensor, ...]
 class BatchedDataset(Dataset[Batch]):
     """Tensors of one length; sample i is row i of each of them.
 
-    A DataLoader asks for a whole batch at once (``__getitems__``), so give it ``collate_fn=as_it_is``
-    (``batched_loader`` does). Nothing is copied or converted before a batch is asked for: keep the tensors
-    in the smallest type that holds them and convert in ``transform``.
+    A DataLoader asks for a whole batch at once (``__getitems__``), so it must leave the batch as it
+    is: ``batched_loader`` makes one that does. Nothing is copied or converted before it is asked
+    for: keep the tensors in the smallest type that holds them and convert in ``transform``.
 
     Args:
         *tensors: each of shape [N, ...].
-        augment: takes one sample's row of the first tensor and returns it changed; called once per sample.
-        transform: takes a whole batch, [B, ...] each, and returns it changed; called once per batch, after
-            ``augment``. A function at module level, if workers are to be started with "spawn".
+        augment: takes one sample's row of the first tensor and returns it changed.
+        transform: takes a whole batch, [B, ...] each, and returns it changed; after ``augment``.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class BatchedDataset(Dataset[Batch]):
         return self.transform(batch) if self.transform is not None else batch
 
 
-def as_it_is(batch: Batch) -> Batch:
+def as_it_is(batch: Any) -> Any:
     """A collate function for data sets that return whole batches."""
     return batch
 

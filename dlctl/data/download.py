@@ -1,4 +1,4 @@
-"""Fetch gzip'ed files from the first of several mirrors that has them; checked, and never half-written."""
+"""Fetch gzip'ed files from the first mirror that has them; checked, and never half-written."""
 
 import contextlib
 import hashlib
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from dlctl.errors import ConfigError, NotFoundError, disk_full
 
@@ -47,8 +48,8 @@ def fetch(
     Args:
         resources: what the folder is to hold.
         folder: made if it does not exist.
-        mirrors: URLs of folders that hold ``<name>.gz``; tried in order. One that has served a file is asked
-            first for the next.
+        mirrors: URLs of folders that hold ``<name>.gz``; tried in order. The one that has served a
+            file is asked first for the next.
         nearby: local folders that may hold ``<name>.gz``; looked into before a mirror is asked.
         timeout: seconds without an answer after which the next mirror is tried.
 
@@ -70,9 +71,7 @@ def fetch(
 
 def _checked_mirror(mirror: str) -> str:
     if urlsplit(mirror).scheme not in ("http", "https", "file"):
-        raise ConfigError(
-            f"mirror {mirror!r} is not a http://, https:// or file:// URL", key="data.mirrors"
-        )
+        raise ConfigError(f"mirror {mirror!r} is not a http://, https:// or file:// URL", key="data.mirrors")
     return mirror if mirror.endswith("/") else f"{mirror}/"
 
 
@@ -86,7 +85,7 @@ def _fetch_one(resource: Resource, folder: Path, urls: Sequence[str], timeout: f
                 _store(chunks, resource, folder, advance)
             return url
         except _Unavailable as reason:
-            reasons.append(f"{_shown(url)}: {reason}")
+            reasons.append(f"{_place(url)}: {reason}")
     raise NotFoundError(
         f"{resource.name} is not in {folder} and cannot be fetched "
         f"({'; '.join(reasons) or 'no mirrors are given'})",
@@ -140,9 +139,7 @@ def _unpacked(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         raise _Unavailable("incomplete")
 
 
-def _store(
-    chunks: Iterable[bytes], resource: Resource, folder: Path, advance: Callable[[int], None]
-) -> None:
+def _store(chunks: Iterable[bytes], resource: Resource, folder: Path, advance: Callable[[int], None]) -> None:
     """Write a file under a temporary name, check it and only then give it its name."""
     digest = hashlib.md5(usedforsecurity=False)
     temporary = folder / f".{resource.name}.{os.getpid()}.part"
@@ -165,7 +162,7 @@ def _store(
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Tell a folder that cannot be written from a disk that is full, which is not the config's fault."""
+    """Say which folder cannot be written; a full disk is not the config's fault and stays."""
     try:
         yield
     except OSError as error:
@@ -178,17 +175,17 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _shown(url: str) -> str:
-    """The URL without what may be a password."""
+def _place(url: str) -> str:
+    """Where a URL leads: the host, without what may be a password, or the local file."""
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts.netloc.rpartition("@")[2] or url2pathname(parts.path)
 
 
 @contextlib.contextmanager
 def _progress(resource: Resource, url: str) -> Iterator[Callable[[int], None]]:
     """Show how far a file has come: a bar on a terminal, otherwise one line; on stderr."""
     if not sys.stderr.isatty():
-        print(f"fetching {resource.name} from {_shown(url)}", file=sys.stderr, flush=True)
+        print(f"fetching {resource.name} from {_place(url)}", file=sys.stderr, flush=True)
         yield lambda size: None
         return
 

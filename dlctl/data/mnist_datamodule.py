@@ -47,7 +47,8 @@ class MNISTDataModule(LightningDataModule):
         data_dir: the folder that has, or will have, ``MNIST/raw/`` with the four IDX files; None for the
             sample of 8,000 and 2,000 images that comes with dlctl.
         batch_size: samples per step over all devices.
-        num_workers: processes that load batches; 0 to load in the main process, fastest without ``augment``.
+        num_workers: processes that load batches; 0 to load in the main process, the fastest unless
+            ``augment`` takes long.
         pin_memory: whether batches are put into page-locked memory, from where they reach a GPU faster.
         train_val_test_split: how many images each split has; train and val together are the official
             training set, test is the official test set.
@@ -70,9 +71,7 @@ class MNISTDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         if batch_size < 1:
-            raise ConfigError(
-                f"batch_size must be at least 1, not {batch_size}", key="data.batch_size"
-            )
+            raise ConfigError(f"batch_size must be at least 1, not {batch_size}", key="data.batch_size")
         self.data_dir = None if data_dir is None else Path(data_dir)
         self.batch_size = batch_size
         self.batch_size_per_device = batch_size
@@ -121,9 +120,7 @@ class MNISTDataModule(LightningDataModule):
         """The images of any split as they are, in a fixed order, for evaluation and prediction."""
         return self._loader(self.dataset(split), shuffle=False)
 
-    def dataset(
-        self, split: Split, augment: Callable[[Tensor], Tensor] | None = None
-    ) -> BatchedDataset:
+    def dataset(self, split: Split, augment: Callable[[Tensor], Tensor] | None = None) -> BatchedDataset:
         """The images of a split."""
         return BatchedDataset(*self._tensors[split], augment=augment, transform=_normalised)
 
@@ -160,15 +157,18 @@ def _shared_out(batch_size: int, devices: int) -> int:
 def _divided(official: Batch, test: Batch, lengths: tuple[int, int, int]) -> dict[Split, Batch]:
     """Draw the validation images from the official training set."""
     train_length, val_length, test_length = lengths
-    there = len(official[0]), len(test[0])
-    if (train_length + val_length, test_length) != there:
+    train_there, test_there = len(official[0]), len(test[0])
+    if train_length + val_length != train_there or test_length != test_there:
         raise ConfigError(
             f"train_val_test_split {list(lengths)} does not add up: "
-            f"train + val must be {there[0]}, test must be {there[1]}",
+            f"train + val must be {train_there}, test must be {test_there}",
             key="data.train_val_test_split",
+            hint=f"e.g. data.train_val_test_split=[{train_there - val_length},{val_length},{test_there}]"
+            if val_length < train_there
+            else None,
         )
-    order = torch.randperm(there[0], generator=torch.Generator().manual_seed(SPLIT_SEED))
-    train, val = (where.sort().values for where in order.split([train_length, val_length]))
+    order = torch.randperm(train_there, generator=torch.Generator().manual_seed(SPLIT_SEED))
+    train, val = order[:train_length].sort().values, order[train_length:].sort().values
     return {
         "train": tuple(tensor[train] for tensor in official),
         "val": tuple(tensor[val] for tensor in official),
@@ -200,7 +200,8 @@ def _read(data_dir: Path | None, part: Literal["train", "test"]) -> Batch:
 
 
 def _read_full(data_dir: Path, train: bool, names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """What torchvision finds in a folder; it is only imported where it is needed, for it takes a second."""
+    """What torchvision finds in a folder."""
+    # Takes a second to import, and the sample does without.
     from torchvision.datasets import MNIST
 
     try:

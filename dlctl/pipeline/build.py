@@ -1,7 +1,7 @@
 """Config -> data module, model, callbacks, loggers, trainer."""
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning.pytorch as pl
 from hydra.errors import InstantiationException
@@ -16,6 +16,8 @@ from dlctl.errors import ConfigError, DlctlError
 from dlctl.pipeline.checkpoints import AtomicCheckpointIO
 from dlctl.utils.instantiators import instantiate_callbacks, instantiate_loggers
 from dlctl.utils.progress import ProgressBar
+
+T = TypeVar("T")
 
 # How each tracker's logger takes the id of the run that it is to go on with.
 _TRACKER_IDS = {
@@ -61,9 +63,7 @@ def callbacks(cfg: DictConfig) -> list[Callback]:
     return found
 
 
-def loggers(
-    cfg: DictConfig, known: dict[str, str] | None = None, step: int | None = None
-) -> list[Logger]:
+def loggers(cfg: DictConfig, known: dict[str, str] | None = None, step: int | None = None) -> list[Logger]:
     """The loggers, going on with what they wrote before.
 
     Args:
@@ -73,7 +73,9 @@ def loggers(
     """
     config = OmegaConf.create({"logger": cfg.get("logger")})
     for node in (config.logger or {}).values():
-        name = str(node.get("_target_", "")).rpartition(".")[2] if node else ""
+        if not isinstance(node, DictConfig):
+            continue
+        name = str(node.get("_target_", "")).rpartition(".")[2]
         with open_dict(node):
             if known and name in _TRACKER_IDS and name in known:
                 node[_TRACKER_IDS[name]] = known[name]
@@ -87,16 +89,14 @@ def loggers(
 
 def trainer(cfg: DictConfig, callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
     """The Trainer, which writes checkpoints atomically."""
-    config = OmegaConf.create(OmegaConf.to_container(cfg.trainer))
+    config: DictConfig = OmegaConf.create({**cfg.trainer})
     strategy = str(config.get("strategy") or "").lower()
     plugins = [instantiate(each) for each in config.pop("plugins", None) or []]
     own = any(isinstance(each, CheckpointIO) for each in plugins)
     if not own and not any(name in strategy for name in _SHARDING):
         plugins.append(AtomicCheckpointIO())
     more = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins}
-    return _of_type(
-        _build(OmegaConf.create({"trainer": config}), "trainer", **more), Trainer, "trainer"
-    )
+    return _of_type(_build(OmegaConf.create({"trainer": config}), "trainer", **more), Trainer, "trainer")
 
 
 def _each(key: str, function: Any, cfg: DictConfig) -> list[Any]:
@@ -118,7 +118,7 @@ def _build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
         raise _not_built(key, error) from error
 
 
-def _of_type(value: Any, kind: type[Any], key: str) -> Any:
+def _of_type(value: Any, kind: type[T], key: str) -> T:
     if not isinstance(value, kind):
         raise ConfigError(
             f"'{key}' builds a {type(value).__name__}, and a {kind.__name__} is needed",
@@ -136,9 +136,7 @@ def _not_built(key: str, error: Exception) -> DlctlError:
         if isinstance(cause, DlctlError):
             return cause
     lines = str(error).splitlines()
-    where = (
-        next((line.partition(":")[2].strip() for line in lines if "full_key" in line), "") or key
-    )
+    where = next((line.partition(":")[2].strip() for line in lines if "full_key" in line), "") or key
     target = re.search(r"(?:call to target|locating target|loading) '([^']+)'", str(error))
     absent = isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0]
     hint = f"look at {where}._target_ and its arguments"
@@ -148,8 +146,7 @@ def _not_built(key: str, error: Exception) -> DlctlError:
         hint = f"pip install {absent}, or look at {where}._target_"
     reason = next((line for line in str(cause).splitlines() if line.strip()), "")
     return ConfigError(
-        f"cannot build '{where}'{f' ({target[1]})' if target else ''}: "
-        f"{type(cause).__name__}: {reason}",
+        f"cannot build '{where}'{f' ({target[1]})' if target else ''}: {type(cause).__name__}: {reason}",
         hint=hint,
         key=where,
     )

@@ -36,9 +36,7 @@ class Keeper(Callback):
 
     # -- what a checkpoint holds ------------------------------------------------------------
 
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: State
-    ) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: State) -> None:
         """Add what Lightning leaves out, and take out what would have to be unpickled."""
         checkpoints.plain(checkpoint)
         checkpoint["dlctl"] = {**self._carried, "run": self._run.id}
@@ -54,9 +52,7 @@ class Keeper(Callback):
             "drawn": [each.drawn if each else None for each in resume.watched(trainer)],
         }
 
-    def on_load_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: State
-    ) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: State) -> None:
         """Take what was kept; it is put in place when its moment comes."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
@@ -86,7 +82,7 @@ class Keeper(Callback):
                 self._watch(loader)
             return loader
 
-        trainer.strategy.process_dataloader = watch  # type: ignore[method-assign]
+        trainer.strategy.process_dataloader = watch  # type: ignore[method-assign, assignment]
 
     def _watch(self, loader: object) -> None:
         batches = resume.watch(loader)
@@ -186,7 +182,7 @@ class Keeper(Callback):
     def _stop(self, trainer: Trainer) -> None:
         import signal
 
-        if not trainer.fast_dev_run:
+        if not getattr(trainer, "fast_dev_run", False):
             path = self._run.dir / "checkpoints" / "last.ckpt"
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, ModelCheckpoint) and callback.save_last:
@@ -237,9 +233,7 @@ def device(trainer: Trainer) -> str:
     """On what a trainer computes, as the manifest tells it."""
     where = trainer.strategy.root_device
     name = f" ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else ""
-    return (
-        f"{trainer.world_size} x {where.type}{name}" if trainer.world_size > 1 else f"{where}{name}"
-    )
+    return f"{trainer.world_size} x {where.type}{name}" if trainer.world_size > 1 else f"{where}{name}"
 
 
 def _logger_ids(trainer: Trainer) -> dict[str, str]:

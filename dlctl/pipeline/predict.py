@@ -20,9 +20,7 @@ from dlctl.runs.record import Run
 Row = dict[str, Any]
 
 
-def predict(
-    cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path, split: Split = "test"
-) -> int:
+def predict(cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path, split: Split = "test") -> int:
     """Predict a split and write it, one row a sample in the order of the data.
 
     What ``predict_step`` returns becomes the columns: a dict of tensors of shape (batch, ...) one
@@ -53,9 +51,7 @@ def predict(
     trainer = build.trainer(cfg, build.callbacks(cfg), [])
     run.note(device=keeper.device(trainer))
     show_split(datamodule, split, "predict_dataloader")
-    predictions = trainer.predict(
-        model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True
-    )
+    predictions = trainer.predict(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     batches = predictions or []
     output.parent.mkdir(parents=True, exist_ok=True)
     if own is not None:

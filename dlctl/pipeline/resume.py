@@ -44,7 +44,8 @@ class ResumableBatches:
             return
         self.drawn, now, seen, epoch = resume
         # With worker processes Lightning tells samplers the epoch only after they were asked.
-        for sampler in (self._batches, getattr(self._batches, "sampler", None)):
+        samplers: tuple[Any, Any] = (self._batches, getattr(self._batches, "sampler", None))
+        for sampler in samplers:
             if hasattr(sampler, "set_epoch"):
                 sampler.set_epoch(epoch)
         rng.restore(self.drawn)
@@ -86,7 +87,7 @@ def watched(trainer: Trainer) -> list[ResumableBatches | None]:
 
 def mid_epoch(trainer: Trainer) -> bool:
     """Whether the epoch that training is in is not over."""
-    progress = trainer.fit_loop.epoch_progress.current
+    progress: Any = trainer.fit_loop.epoch_progress.current
     return bool(progress.started != progress.processed)
 
 
@@ -127,7 +128,7 @@ def _copy(value: Any, device: torch.device | None = None) -> Any:
 
 
 def validate_again(checkpoint: State) -> None:
-    """Let a checkpoint taken during validation resume with that validation, from its first batch."""
+    """Let a checkpoint of during a validation resume with that validation, from its first batch."""
     nothing = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
     checkpoint["loops"]["fit_loop"][_VALIDATION] = {
         "total": {**nothing, "ready": 1, "started": 1},

@@ -11,11 +11,12 @@ State = dict[str, Any]
 
 def capture() -> State:
     """The states of Python's, NumPy's, torch's and every CUDA device's generator."""
-    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    numpy: tuple[Any, ...] = np.random.get_state(legacy=True)  # type: ignore[assignment]
+    name, keys, *rest = numpy
     return {
         "python": random.getstate(),
         # A NumPy array would not load with weights_only.
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }

@@ -92,7 +92,7 @@ def _test(
 ) -> Metrics:
     callback = trainer.checkpoint_callback
     best = getattr(callback, "best_model_path", "") or None
-    if best is None and not trainer.fast_dev_run:
+    if best is None and not getattr(trainer, "fast_dev_run", False):
         log.warning("no checkpoint was kept: testing the weights as they are now")
     if best is None and checkpoint is not None and not trainer.current_epoch:
         best = str(checkpoint)

@@ -59,9 +59,8 @@ class Run:
     def checkpoint(self, which: str) -> Path | None:
         """The ``best`` or ``last`` checkpoint, if there is one."""
         name = self.manifest.checkpoints.get(which)
-        noted = self.dir / name if name else None
-        if noted and noted.is_file():
-            return noted
+        if name and (self.dir / name).is_file():
+            return self.dir / str(name)
         # A run that was killed may have saved more than it could note.
         last = self.dir / "checkpoints" / "last.ckpt"
         return last if which == "last" and last.is_file() else None

@@ -28,7 +28,7 @@ def _gone(facts: Manifest) -> bool:
     try:
         process = psutil.Process(facts.process["pid"])
         # Process ids are used again; the time of the start tells them apart.
-        return abs(process.create_time() - facts.process["started"]) > 2
+        return bool(abs(process.create_time() - facts.process["started"]) > 2)
     except (psutil.NoSuchProcess, KeyError):
         return True
     except psutil.AccessDenied:

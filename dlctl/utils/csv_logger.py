@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers.logger import Logger, rank_zero_experiment
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers.logger import Logger
+from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import Tensor
 
 from dlctl.files import atomic_write

@@ -119,9 +119,7 @@ class ProgressBar(LightningProgressBar):
     on_test_batch_end = on_validation_batch_end
     on_predict_batch_end = on_validation_batch_end
 
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Report an epoch that was finished and take the bar away, before anything is printed."""
         self._report_epoch(trainer)
         self._stop()

@@ -27,12 +27,12 @@ class RankedLogger(logging.LoggerAdapter[logging.Logger]):
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
         """Put the rank before the message where there are several."""
-        from lightning.pytorch.utilities.rank_zero import rank_prefixed_message
+        from lightning_utilities.core.rank_zero import rank_prefixed_message
 
         rank = _rank()
         return (rank_prefixed_message(msg, rank) if rank is not None else msg), kwargs
 
-    def log(
+    def log(  # type: ignore[override]
         self, level: int, msg: object, *args: Any, rank: int | None = None, **kwargs: Any
     ) -> None:
         """Log a message.
@@ -53,6 +53,6 @@ class RankedLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 def _rank() -> int | None:
-    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+    from lightning_utilities.core.rank_zero import rank_zero_only
 
     return getattr(rank_zero_only, "rank", None)
