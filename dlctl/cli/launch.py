@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 RUN_DIR = "DLCTL_RUN_DIR"
 CHECKPOINT = "DLCTL_CHECKPOINT"
+# On the terminal a failure is one line; its traceback is for the log.
+_FILE_ONLY = {"file_only": True}
 # Advice that says nothing about the user's run, or is wrong under dlctl.
 _NOISE = (
     ".*does not have many workers.*",
@@ -32,6 +34,7 @@ _NOISE = (
     ".*LeafSpec.*",
     ".*smaller than the logging interval.*",
     ".*in eval mode at the start of training.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",
 )
 
 
@@ -59,7 +62,7 @@ def execute(
                 try:
                     work(config, public)
                 except Exception:
-                    log.exception("the run failed")
+                    log.exception("the run failed", extra=_FILE_ONLY)
                     raise
         except DlctlError:
             raise
@@ -121,8 +124,9 @@ def _logging(run: Run, composed: "Composed", public: "DictConfig") -> Iterator[N
         own = [handler for handler in root.handlers if handler not in handlers]
         for handler in own:
             handler.addFilter(_hide_secrets)
-            if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
                 handler.setStream(sys.stderr)
+                handler.addFilter(lambda entry: not getattr(entry, "file_only", False))
         logging.captureWarnings(True)
         # With a full disk the log cannot be written either: no traceback for each of its lines.
         raising, logging.raiseExceptions = logging.raiseExceptions, False

@@ -61,7 +61,9 @@ def _row(run: Run) -> list[str]:
     facts = run.manifest
     name = facts.main_metric
     if name not in facts.metrics:
-        name = next((each for each in facts.metrics if each.startswith("test/")), None)
+        # An evaluation has test/acc where its training was judged by val/acc_best.
+        kind = (name or "").rpartition("/")[2].removesuffix("_best")
+        name = next((each for each in facts.metrics if each.rpartition("/")[2] == kind), None)
     metric = f"{name} {render.number(facts.metrics[name])}" if name else "-"
     style = _STYLES.get(facts.status, "default")
     status = f"[{style}]{facts.status}[/]"

@@ -13,7 +13,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from dlctl.composition import search_path
+from dlctl.composition import preflight, search_path
 from dlctl.composition.preflight import present
 from dlctl.composition.provenance import origin
 from dlctl.errors import ConfigError, DlctlError
@@ -65,6 +65,9 @@ def bad_override(composed: "Composed", before: DictConfig, item: Override, error
 
 def _unknown(composed: "Composed", before: DictConfig, item: Override, hint: str | None) -> ConfigError:
     key = item.key_or_group
+    if hint and preflight.expected(before, key):
+        target = OmegaConf.select(before, f"{key.rpartition('.')[0]}._target_")
+        return ConfigError(f"'{key}' is not in the config yet; {target} takes it", hint=hint, key=key)
     close = close_keys(before, key)
     lines = [f"did you mean '{name}' ({present(composed, name, value)})?" for name, value in close.items()]
     return ConfigError(

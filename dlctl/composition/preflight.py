@@ -30,10 +30,10 @@ def misfits(composed: "Composed", before: DictConfig, overrides: Sequence[Overri
         if isinstance(value, str) and "${" in value:
             continue
         old = _raw(before, item.key_or_group)
-        expected = _annotation(composed.full, item.key_or_group)
+        wanted = expected(composed.full, item.key_or_group)
         number = isinstance(old, int | float) and not isinstance(old, bool)
-        if not expected.accepts(value) if expected else number and isinstance(value, str):
-            found.append(_misfit(composed, item, old, expected))
+        if not wanted.accepts(value) if wanted else number and isinstance(value, str):
+            found.append(_misfit(composed, item, old, wanted))
     return found
 
 
@@ -71,7 +71,8 @@ def _misfit(composed: "Composed", item: Override, old: Any, expected: Annotation
     )
 
 
-def _annotation(config: DictConfig, key: str) -> Annotation | None:
+def expected(config: DictConfig, key: str) -> Annotation | None:
+    """What the ``_target_`` beside a key says that it takes under that name."""
     parent, _, argument = key.rpartition(".")
     node = OmegaConf.select(config, parent, throw_on_resolution_failure=False) if parent else None
     target = _raw(node, "_target_") if isinstance(node, DictConfig) else None

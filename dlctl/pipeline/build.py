@@ -1,6 +1,7 @@
 """Config -> data module, model, callbacks, loggers, trainer."""
 
 import re
+from types import MethodType
 from typing import Any, TypeVar
 
 import lightning.pytorch as pl
@@ -9,6 +10,7 @@ from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks.progress.progress_bar import ProgressBar as LightningProgressBar
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import MixedPrecision, Precision
 from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -96,7 +98,13 @@ def trainer(cfg: DictConfig, callbacks: list[Callback], loggers: list[Logger]) -
     if not own and not any(name in strategy for name in _SHARDING):
         plugins.append(AtomicCheckpointIO())
     more = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins}
-    return _of_type(_build(OmegaConf.create({"trainer": config}), "trainer", **more), Trainer, "trainer")
+    built = _of_type(_build(OmegaConf.create({"trainer": config}), "trainer", **more), Trainer, "trainer")
+    precision = built.precision_plugin
+    if isinstance(precision, MixedPrecision) and precision.scaler is None:
+        # bfloat16 is not scaled, so a fused optimizer's gradients can be clipped; Lightning thinks
+        # of float16, where they cannot, and refuses both.
+        precision.clip_gradients = MethodType(Precision.clip_gradients, precision)  # type: ignore[method-assign]
+    return built
 
 
 def _each(key: str, function: Any, cfg: DictConfig) -> list[Any]:
@@ -138,10 +146,14 @@ def _not_built(key: str, error: Exception) -> DlctlError:
     lines = str(error).splitlines()
     where = next((line.partition(":")[2].strip() for line in lines if "full_key" in line), "") or key
     target = re.search(r"(?:call to target|locating target|loading) '([^']+)'", str(error))
-    absent = isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0]
+    absent = ""
+    if isinstance(cause, ModuleNotFoundError):
+        # Lightning's loggers name what they need in their text only.
+        named = re.search(r"Requirement '(\w+)", str(cause))
+        absent = named[1] if named else (cause.name or "").partition(".")[0]
     hint = f"look at {where}._target_ and its arguments"
     if absent in _EXTRAS:
-        hint = f"pip install 'dlctl[{str(absent).removesuffix('_ml').removesuffix('X')}]'"
+        hint = f"pip install 'dlctl[{absent.removesuffix('_ml').removesuffix('X')}]'"
     elif absent:
         hint = f"pip install {absent}, or look at {where}._target_"
     reason = next((line for line in str(cause).splitlines() if line.strip()), "")
