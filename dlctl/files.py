@@ -17,8 +17,11 @@ def atomic_write(file: Path, content: bytes | memoryview) -> None:
         # mkstemp is for secrets; these files are readable like any other.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(file)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # A write that finds the disk full does not know to which file.
+            error.filename = str(file)
         raise
 
 

@@ -73,6 +73,14 @@ class MNISTLitModule(LightningModule):
         self.test_metrics = LossAndAccuracy()
         self.val_acc_best = MaxMetric()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes each hook's name here, 46 times a step, and torch looks for parameters in all
+        # that is assigned to a module: a twentieth of a small network's step.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, x: Tensor) -> Tensor:
         """The logits [B, classes] of images [B, 1, 28, 28]."""
         logits: Tensor = self.net(x)
@@ -131,6 +139,9 @@ class MNISTLitModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer and, if there is one, the learning rate scheduler."""
         optimizer = self.make_optimizer(params=self.trainer.model.parameters())  # type: ignore[union-attr]
+        # A fused optimizer offers to unscale the gradients of mixed precision itself. That would be after
+        # they are clipped, so Lightning refuses to clip them; declined, they are unscaled before.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         if self.make_scheduler is None:
             return {"optimizer": optimizer}
         return {

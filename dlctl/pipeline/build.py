@@ -15,7 +15,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlctl.errors import ConfigError, DlctlError
-from dlctl.pipeline.checkpoints import AtomicCheckpointIO
+from dlctl.pipeline.checkpoints import AtomicCheckpointIO, keep_last
 from dlctl.utils.instantiators import instantiate_callbacks, instantiate_loggers
 from dlctl.utils.progress import ProgressBar
 
@@ -28,7 +28,16 @@ _TRACKER_IDS = {
     "AimLogger": "run_hash",
     "CometLogger": "experiment_key",
 }
-_EXTRAS = {"aim", "comet_ml", "mlflow", "tensorboard", "tensorboardX", "wandb"}
+# What is missing -> the extra that brings it.
+_EXTRAS = {
+    "aim": "aim",
+    "comet": "comet",
+    "comet_ml": "comet",
+    "mlflow": "mlflow",
+    "tensorboard": "tensorboard",
+    "tensorboardX": "tensorboard",
+    "wandb": "wandb",
+}
 # These write their checkpoints in shards of their own.
 _SHARDING = ("fsdp", "deepspeed", "model_parallel")
 
@@ -62,7 +71,7 @@ def callbacks(cfg: DictConfig) -> list[Callback]:
     wanted = OmegaConf.select(cfg, "trainer.enable_progress_bar") is not False
     if wanted and not any(isinstance(each, LightningProgressBar) for each in found):
         found.append(ProgressBar())
-    return found
+    return keep_last(found)
 
 
 def loggers(cfg: DictConfig, known: dict[str, str] | None = None, step: int | None = None) -> list[Logger]:
@@ -153,7 +162,7 @@ def _not_built(key: str, error: Exception) -> DlctlError:
         absent = named[1] if named else (cause.name or "").partition(".")[0]
     hint = f"look at {where}._target_ and its arguments"
     if absent in _EXTRAS:
-        hint = f"pip install 'dlctl[{absent.removesuffix('_ml').removesuffix('X')}]'"
+        hint = f"pip install 'dlctl[{_EXTRAS[absent]}]'"
     elif absent:
         hint = f"pip install {absent}, or look at {where}._target_"
     reason = next((line for line in str(cause).splitlines() if line.strip()), "")

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from omegaconf import Container, OmegaConf
 from torch import nn
 
@@ -36,6 +37,38 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write(Path(path), buffer.getbuffer())
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Saves every epoch as last.ckpt.
+
+    ``ModelCheckpoint(save_last=True)`` does so only in epochs that are among its best: a run that
+    is killed would lose all epochs since.
+
+    Args:
+        dirpath: the folder of the ModelCheckpoint that it stands in for.
+    """
+
+    def __init__(self, dirpath: Any) -> None:
+        super().__init__(
+            dirpath=dirpath, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+        )
+
+
+def keep_last(callbacks: list[Callback]) -> list[Callback]:
+    """The callbacks, with a LastCheckpoint in place of ``save_last`` where that would not do."""
+    for callback in callbacks:
+        # One that saves every few steps, or every epoch because it has no metric, saves the last too.
+        if (
+            isinstance(callback, ModelCheckpoint)
+            and callback.save_last is True
+            and callback.monitor
+            and not callback._every_n_train_steps
+            and not callback._train_time_interval
+        ):
+            callback.save_last = False
+            return [*callbacks, LastCheckpoint(callback.dirpath)]
+    return callbacks
 
 
 def read(path: Path) -> State:

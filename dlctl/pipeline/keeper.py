@@ -32,6 +32,8 @@ class Keeper(Callback):
         self._carried = carried
         self._resumed: State | None = None
         self._pending: State | None = None
+        self._late: rng.State | None = None
+        self._logged: State = {}
         self._before_validation: State | None = None
 
     # -- what a checkpoint holds ------------------------------------------------------------
@@ -43,12 +45,13 @@ class Keeper(Callback):
         if trainer.state.fn != TrainerFn.FITTING:
             return
         now = self._before_validation or self._now(trainer, pl_module)
-        middle = resume.mid_epoch(trainer)
+        progress = trainer.fit_loop.epoch_loop.batch_progress
+        more = resume.mid_epoch(trainer) and not progress.is_last_batch
         checkpoint["dlctl"]["resume"] = {
             **now,
             "validating": self._before_validation is not None,
             "epoch": trainer.current_epoch,
-            "seen": trainer.fit_loop.epoch_loop.batch_progress.current.ready if middle else 0,
+            "seen": progress.current.ready if more else 0,
             "drawn": [each.drawn if each else None for each in resume.watched(trainer)],
         }
 
@@ -66,7 +69,11 @@ class Keeper(Callback):
 
     @staticmethod
     def _now(trainer: Trainer, pl_module: LightningModule) -> State:
-        return {"rng": rng.capture(), "metrics": resume.metric_states(pl_module, trainer)}
+        return {
+            "rng": rng.capture(),
+            "metrics": resume.metric_states(pl_module, trainer),
+            "logged": resume.logged_values(trainer),
+        }
 
     # -- going on -----------------------------------------------------------------------------
 
@@ -80,22 +87,28 @@ class Keeper(Callback):
             loader = process(loader)
             if trainer.state.stage == RunningStage.TRAINING:
                 self._watch(loader)
+            else:
+                resume.leave_random_state_alone(loader)
             return loader
 
         trainer.strategy.process_dataloader = watch  # type: ignore[method-assign, assignment]
 
-    def _watch(self, loader: object) -> None:
+    def _watch(self, loader: Any) -> None:
         batches = resume.watch(loader)
         state = self._resumed
-        if state is None or state["validating"]:
+        if state is None:
             return
+        now = None if state["validating"] else state["rng"]
         if not state["seen"]:
-            rng.restore(state["rng"])
+            if now is not None:
+                rng.restore(now)
             self._resumed = None
             return
         drawn = state["drawn"].pop(0) if state["drawn"] else None
         if batches is not None and drawn is not None:
-            batches.resume(drawn, state["rng"], state["seen"], state["epoch"])
+            batches.resume(drawn, now, state["seen"], state["epoch"])
+            # Workers ask for their batches long before the first one is trained on.
+            self._late = now if loader.num_workers else None
         else:
             log.warning("the training data cannot be resumed within an epoch: samples may repeat")
 
@@ -103,6 +116,7 @@ class Keeper(Callback):
         """Restore the metrics, after on_train_start of the module had its chance to reset them."""
         if self._pending is not None:
             resume.restore_metrics(pl_module, self._pending["metrics"])
+            self._logged = self._pending["logged"]
             self._resumed = self._pending = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -116,6 +130,9 @@ class Keeper(Callback):
         """Go on summing up metrics in an epoch that was left in the middle."""
         if self._pending is not None:
             self._put_in_place(pl_module)
+        if self._late is not None:
+            rng.restore(self._late)
+            self._late = None
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember how things stand: an interrupted validation is done again from here."""
@@ -145,13 +162,11 @@ class Keeper(Callback):
         """Stop for a loss that is no number, or because a signal asked for it."""
         if trainer.strategy.root_device.type == "cpu" or not batch_idx % _GPU_STEPS_BETWEEN_LOOKS:
             _check_loss(trainer, outputs, batch_idx)
-        if self._asked(trainer):
-            loop = trainer.fit_loop.epoch_loop
-            # The last batch before a validation belongs together with it: stop there or after it.
-            if not loop.batch_progress.is_last_batch and not loop._should_check_val_fx(
-                trainer.fit_loop._data_fetcher  # type: ignore[arg-type]
-            ):
-                self._stop(trainer)
+        if self._logged:
+            resume.add_logged_values(trainer, self._logged)
+            self._logged = {}
+        if self._asked(trainer) and _between_steps(trainer):
+            self._stop(trainer)
 
     def on_validation_batch_end(
         self,
@@ -164,7 +179,9 @@ class Keeper(Callback):
     ) -> None:
         """Stop during validation too."""
         training = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
-        if training and self._asked(trainer):
+        # What Lightning has summed up itself it would have forgotten at the end of this epoch.
+        alone = not trainer.fit_loop.epoch_loop._results
+        if training and self._asked(trainer) and alone:
             self._stop(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -185,10 +202,11 @@ class Keeper(Callback):
         if not getattr(trainer, "fast_dev_run", False):
             path = self._run.dir / "checkpoints" / "last.ckpt"
             for callback in trainer.checkpoint_callbacks:
-                if isinstance(callback, ModelCheckpoint) and callback.save_last:
+                if isinstance(callback, ModelCheckpoint):
                     path = Path(callback.dirpath or path.parent) / "last.ckpt"
-                    # Else the resumed run would call its last checkpoint last-v1.ckpt.
-                    callback.last_model_path = str(path)
+                    if callback.save_last:
+                        # Else the resumed run would call its last checkpoint last-v1.ckpt.
+                        callback.last_model_path = str(path)
             trainer.save_checkpoint(path)
             self._note(trainer, last=path)
         raise Interrupted(self._run.stop.requested or signal.SIGINT)
@@ -212,10 +230,27 @@ def saved(trainer: Trainer, run: Run) -> dict[str, str]:
     callback = trainer.checkpoint_callback
     if not isinstance(callback, ModelCheckpoint):
         return dict(run.manifest.checkpoints)
-    paths = {"best": callback.best_model_path, "last": callback.last_model_path}
-    if not paths["last"]:
-        paths["last"] = paths["best"]
+    last = callback.last_model_path or callback.best_model_path
+    for other in trainer.checkpoint_callbacks:
+        if isinstance(other, checkpoints.LastCheckpoint):
+            last = other.best_model_path
+    paths = {"best": callback.best_model_path, "last": last}
     return {which: path for which, path in paths.items() if path}
+
+
+def _between_steps(trainer: Trainer) -> bool:
+    """Whether training can stop after this batch and go on with the next.
+
+    Accumulated gradients would be lost; and the last batch before a validation belongs together
+    with it, so training stops in the validation or after it.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    fetcher: Any = trainer.fit_loop._data_fetcher
+    return not (
+        loop.batch_progress.is_last_batch
+        or loop._should_accumulate()
+        or loop._should_check_val_fx(fetcher)
+    )
 
 
 def _check_loss(trainer: Trainer, outputs: Any, batch_idx: int) -> None:

@@ -29,11 +29,18 @@ class ResumableBatches:
 
     def __init__(self, batches: Any) -> None:
         self._batches = batches
-        self._resume: tuple[State, State, int, int] | None = None
+        self._resume: tuple[State, State | None, int, int] | None = None
         self.drawn: State | None = None
 
-    def resume(self, drawn: State, now: State, seen: int, epoch: int) -> None:
-        """Let the next epoch be the one that drew its order in state ``drawn``."""
+    def resume(self, drawn: State, now: State | None, seen: int, epoch: int) -> None:
+        """Let the next epoch be the one that drew its order in random state ``drawn``.
+
+        Args:
+            drawn: the random state of its beginning.
+            now: the one to go on with; None for the one of that moment.
+            seen: how many batches to pass over.
+            epoch: its number, for samplers that ask for it.
+        """
         self._resume = (drawn, now, seen, epoch)
 
     def __iter__(self) -> Iterator[Any]:
@@ -48,6 +55,7 @@ class ResumableBatches:
         for sampler in samplers:
             if hasattr(sampler, "set_epoch"):
                 sampler.set_epoch(epoch)
+        now = now or rng.capture()
         rng.restore(self.drawn)
         batches = iter(self._batches)
         for _ in range(seen):
@@ -73,6 +81,16 @@ def watch(loader: Any) -> ResumableBatches | None:
         # DataLoader forbids this assignment because it may change its length; this does not.
         object.__setattr__(loader, name, batches)
     return batches
+
+
+def leave_random_state_alone(loader: Any) -> None:
+    """Let a validation loader seed its workers from a generator of its own.
+
+    With persistent workers it would draw from the global one when they are started, which a
+    resumed run does at another time than one that went through.
+    """
+    if isinstance(loader, DataLoader) and loader.generator is None:
+        loader.generator = torch.Generator().manual_seed(torch.initial_seed())
 
 
 def watched(trainer: Trainer) -> list[ResumableBatches | None]:
@@ -113,6 +131,25 @@ def restore_metrics(module: LightningModule, states: State) -> None:
             metric._update_count, metric._computed = count, None
             for key, value in values.items():
                 setattr(metric, key, _copy(value, metric.device))
+
+
+def logged_values(trainer: Trainer) -> State:
+    """What Lightning has summed up of numbers that were logged for the epoch, by name."""
+    return {
+        name: {key: _copy(getattr(item, key)) for key in item._defaults}
+        for name, item in trainer.fit_loop.epoch_loop._results.items()
+        if item.is_tensor and item.meta.on_epoch and mid_epoch(trainer)
+    }
+
+
+def add_logged_values(trainer: Trainer, states: State) -> None:
+    """Add them to those that have been logged since."""
+    for name, item in trainer.fit_loop.epoch_loop._results.items():
+        for key, value in states.get(name, {}).items():
+            now = getattr(item, key)
+            value = value.to(now.device)
+            adds = item.meta.is_mean_reduction or item.meta.is_sum_reduction
+            setattr(item, key, now + value if adds else item.meta.reduce_fx(now, value))
 
 
 def _logged(trainer: Trainer) -> set[int]:

@@ -38,9 +38,7 @@ def train(
     """
     state = checkpoints.read(checkpoint) if checkpoint else None
     build.seed(cfg)
-    log.info("data: %s", cfg.get("data", {}).get("_target_"))
     datamodule = build.datamodule(cfg)
-    log.info("model: %s", cfg.model.get("_target_"))
     model = build.model(cfg)
     if state is not None and checkpoint is not None:
         checkpoints.fits(state, model, checkpoint)
@@ -50,10 +48,11 @@ def train(
     trainer = build.trainer(cfg, [*callbacks, keeper.Keeper(run, carried)], loggers)
     log_hyperparameters(public, model, trainer)
 
-    metrics: Metrics = {}
+    # What a resumed run knew before: it may have nothing left to do but its test.
+    metrics: Metrics = dict(run.manifest.metrics)
     if cfg.get("train", True):
         _fit(trainer, model, datamodule, checkpoint)
-        metrics = keeper.metrics(trainer)
+        metrics |= keeper.metrics(trainer)
         if not run.child:
             run.note(metrics=metrics, checkpoints=keeper.saved(trainer, run))
         if run.stop.requested is not None:

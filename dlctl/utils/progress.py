@@ -52,6 +52,16 @@ class ProgressBar(LightningProgressBar):
         self._finished_epoch: int | None = None
         self._validated = False
 
+    @property
+    def is_enabled(self) -> bool:
+        """Whether anything is shown; a module's ``print`` asks."""
+        return self._enabled
+
+    @property
+    def is_disabled(self) -> bool:
+        """The opposite, for those who know Lightning's bars."""
+        return not self._enabled
+
     def disable(self) -> None:
         """Show nothing; Lightning asks for it in all processes but the first."""
         self._stop()
@@ -210,8 +220,9 @@ def _bar(task: _Task, metrics: Mapping[str, Any], console: Console) -> Text:
     elapsed = time.monotonic() - task.started
     speed = (task.done - task.before) / elapsed if elapsed > 0 else 0
     left = (task.total - task.done) / speed if speed > 0 else math.inf
-    digits = 0 if speed >= 10 else 2
-    line.append(f"  {_clock(elapsed)}<{_clock(left)}  {speed:.{digits}f}/s", "dim")
+    line.append(f"  {_clock(elapsed)}<{_clock(left)}", "dim")
+    if speed > 0:
+        line.append(f"  {speed:.{0 if speed >= 10 else 2}f}/s", "dim")
     for name, value in metrics.items():
         line.append(f"  {name} {_number(value)}")
     return line

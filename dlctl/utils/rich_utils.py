@@ -33,10 +33,13 @@ def print_config_tree(
 
 def _print(cfg: DictConfig, order: Sequence[str], stream: TextIO, width: int | None = None) -> None:
     tree = Tree("CONFIG", style="dim", guide_style="dim")
-    first = [name for name in order if name in cfg]
-    for name in [*first, *(str(name) for name in cfg if name not in first)]:
-        node = OmegaConf.select(cfg, name, throw_on_resolution_failure=False)
-        text = OmegaConf.to_yaml(node) if OmegaConf.is_config(node) else f"{node}\n"
+    # Not resolved: what is still an interpolation is a secret.
+    values = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(values, dict)
+    first = [name for name in order if name in values]
+    for name in [*first, *(str(name) for name in values if name not in first)]:
+        node = values[name]
+        text = OmegaConf.to_yaml(OmegaConf.create(node)) if isinstance(node, dict | list) else f"{node}"
         branch = tree.add(name, style="dim", guide_style="dim")
         branch.add(Syntax(text.rstrip("\n"), "yaml", background_color="default", word_wrap=True))
     Console(file=stream, width=width).print(tree)
@@ -56,9 +59,7 @@ def enforce_tags(cfg: DictConfig, save_to: Path | None = None) -> list[str]:
     if not tags:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise ConfigError("the run has no tags", hint="dlctl train --tags a,b", key="tags")
-        Console(stderr=True).print(
-            "Tags of this run, separated by commas [dim](dev)[/dim]: ", end=""
-        )
+        Console(stderr=True).print("Tags of this run, separated by commas [dim](dev)[/dim]: ", end="")
         tags = [tag.strip() for tag in (input() or "dev").split(",") if tag.strip()]
     if save_to is not None:
         save_to.write_text("".join(f"{tag}\n" for tag in tags), encoding="utf-8")

@@ -146,7 +146,11 @@ def test_only_training_images_are_augmented(data: MNISTDataModule, workers: int)
     black = -MEAN / STD
     for images, _ in augmented.train_dataloader():
         assert images.min().item() == images.max().item() == pytest.approx(black)
-    for loader in (augmented.val_dataloader(), augmented.test_dataloader(), augmented.eval_dataloader("train")):
+    for loader in (
+        augmented.val_dataloader(),
+        augmented.test_dataloader(),
+        augmented.eval_dataloader("train"),
+    ):
         assert next(iter(loader))[0].max().item() == pytest.approx((1 - MEAN) / STD)
 
 
@@ -303,7 +307,10 @@ def test_a_damaged_file_is_named(
             "train + val must be 8000, test must be 2000",
         ),
         ((8000, 2000), "train_val_test_split must be three numbers of images, not [8000, 2000]"),
-        ((9000, -1000, 2000), "train_val_test_split must be three numbers of images, not [9000, -1000, 2000]"),
+        (
+            (9000, -1000, 2000),
+            "train_val_test_split must be three numbers of images, not [9000, -1000, 2000]",
+        ),
         ((0.7, 0.1, 0.2), "train_val_test_split must be three numbers of images, not [0.7, 0.1, 0.2]"),
     ],
     ids=["larger than the set", "smaller", "two", "negative", "shares"],

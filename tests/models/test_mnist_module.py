@@ -82,7 +82,9 @@ def test_batches_count_by_their_size() -> None:
         metric.update(functional.cross_entropy(logits, targets), logits, targets)
     every, targets = images(40).tensors
     values = metric.compute()
-    assert values["loss"].item() == pytest.approx(functional.cross_entropy(net(every), targets).item(), rel=1e-5)
+    assert values["loss"].item() == pytest.approx(
+        functional.cross_entropy(net(every), targets).item(), rel=1e-5
+    )
     assert values["acc"].item() == pytest.approx((net(every).argmax(1) == targets).float().mean().item())
     metric.reset()
     assert [state.item() for state in metric.metric_state.values()] == [0, 0, 0]
@@ -93,9 +95,7 @@ def test_processes_add_up_their_sums() -> None:
     metric.update(torch.tensor(1.0), torch.eye(10)[:4], torch.tensor([0, 1, 2, 0]))
     other = {"loss_sum": torch.tensor(36.0), "correct": torch.tensor(3), "count": torch.tensor(12)}
     gathered = iter(other.values())
-    metric.sync(
-        dist_sync_fn=lambda mine, group: [mine, next(gathered)], distributed_available=lambda: True
-    )
+    metric.sync(dist_sync_fn=lambda mine, group: [mine, next(gathered)], distributed_available=lambda: True)
     assert metric.metric_state == {"loss_sum": 40.0, "correct": 6, "count": 16}
 
 
@@ -121,7 +121,6 @@ def test_the_best_accuracy_is_that_of_an_epoch_and_not_of_the_sanity_check(tmp_p
             perfect = 24 if trainer.sanity_checking else 12 - trainer.current_epoch
             pl_module.val_metrics.correct.fill_(perfect)
 
-    watch = fit(tmp_path, module(), max_epochs=1, num_sanity_val_steps=2)
     model, watch = module(), Watch()
     loader = DataLoader(images(24), batch_size=16)
     trainer(tmp_path, callbacks=[Spoilt(), watch], max_epochs=3).fit(model, loader, loader)
@@ -129,7 +128,7 @@ def test_the_best_accuracy_is_that_of_an_epoch_and_not_of_the_sanity_check(tmp_p
     assert [epoch["val/acc_best"] for epoch in watch.epochs] == pytest.approx([0.5] * 3)
 
 
-def test_the_weights_it_ends_with_are_those_it_is_tested_with(tmp_path: Path) -> None:
+def test_a_test_measures_the_whole_set_in_eval_mode(tmp_path: Path) -> None:
     model = module()
     fit(tmp_path, model)
     tested = trainer(tmp_path)
@@ -153,6 +152,16 @@ def test_it_learns_the_sample(tmp_path: Path) -> None:
     learning.fit(model, data)
     assert learning.callback_metrics["train/acc"] > 0.7
     assert learning.callback_metrics["val/acc"] > 0.88
+
+
+def test_mixed_precision_trains_on_a_cpu(tmp_path: Path) -> None:
+    adam = partial(torch.optim.Adam, lr=0.01, fused=True)
+    exact, mixed = module(optimizer=adam), module(optimizer=adam)
+    losses = fit(tmp_path, exact, max_epochs=3, gradient_clip_val=0.5).losses
+    rounded = fit(tmp_path, mixed, max_epochs=3, gradient_clip_val=0.5, precision="bf16-mixed").losses
+    assert rounded != losses
+    assert rounded == pytest.approx(losses, rel=0.05)
+    assert {each.dtype for each in mixed.parameters()} == {torch.float32}
 
 
 def test_all_that_is_summed_up_is_held_in_metrics() -> None:

@@ -1,0 +1,195 @@
+import csv
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import QUIET, Dlctl
+
+# Ten batches an epoch, five of validation, three epochs; every step draws random numbers.
+SMALL = (
+    "--seed=3",
+    "model.net._target_=tests.helpers.DropoutNet",
+    "trainer.max_epochs=3",
+    "trainer.limit_train_batches=10",
+    "trainer.limit_val_batches=5",
+)
+SCALARS = ("model._target_=tests.helpers.ScalarModule",)
+TEMPLATE = ("model._target_=tests.helpers.TemplateModule",)
+
+
+def stop(name: str, stage: str, epoch: int, batch: int) -> str:
+    return (
+        "+callbacks.stop={_target_:tests.helpers.SendSignal,"
+        f"name:{name},stage:{stage},epoch:{epoch},batch:{batch}}}"
+    )
+
+
+def rows(directory: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((directory / "csv/metrics.csv").open()))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], Any]:
+    """Reports of runs that nothing stopped, by what was added to their command."""
+    return {}
+
+
+def reference(known: dict[tuple[str, ...], Any], dlctl: Dlctl, words: tuple[str, ...]) -> Any:
+    if words not in known:
+        report = dlctl.train(*SMALL, *words, "--json").json
+        known[words] = (report["metrics"], rows(Path(report["dir"])))
+        shutil.rmtree(dlctl.root / "logs")
+    return known[words]
+
+
+@pytest.mark.parametrize(
+    ("words", "moment"),
+    [
+        ((), ("train", 0, 0)),
+        ((), ("train", 1, 4)),
+        ((), ("train", 1, 9)),
+        ((), ("train", 2, 9)),
+        ((), ("val", 0, 0)),
+        ((), ("val", 1, 2)),
+        ((), ("val", 1, 4)),
+        ((), ("val", 2, 4)),
+        (("data.num_workers=1",), ("train", 1, 4)),
+        (("trainer.accumulate_grad_batches=3",), ("train", 1, 4)),
+        (("trainer.val_check_interval=0.5",), ("train", 1, 4)),
+        (("trainer.val_check_interval=0.5",), ("train", 1, 6)),
+        (("trainer.val_check_interval=0.5",), ("val", 1, 1)),
+        (("trainer.check_val_every_n_epoch=2",), ("train", 0, 9)),
+        (TEMPLATE, ("train", 1, 4)),
+        (TEMPLATE, ("val", 1, 2)),
+        (SCALARS, ("train", 1, 4)),
+        (SCALARS, ("val", 1, 2)),
+    ],
+    ids=str,
+)
+def test_interrupted_and_resumed_run_ends_as_if_nothing_had_happened(
+    dlctl: Dlctl,
+    uninterrupted: dict[tuple[str, ...], Any],
+    words: tuple[str, ...],
+    moment: tuple[str, int, int],
+) -> None:
+    metrics, table = reference(uninterrupted, dlctl, words)
+    result = dlctl.train(*SMALL, *words, stop("SIGINT", *moment), code=130)
+    directory = dlctl.run_dir()
+    facts = json.loads((directory / "run.json").read_text())
+    assert facts["status"] == "interrupted"
+    assert result.err.endswith(f"to go on: dlctl train --resume {directory.name}\n")
+    kept = rows(directory) if (directory / "csv/metrics.csv").exists() else []
+
+    report = dlctl.train("--resume", directory.name, "~callbacks.stop", "--json").json
+
+    assert report["run"] == directory.name
+    assert report["metrics"] == pytest.approx(metrics, abs=1e-6)
+    assert rows(directory) == table
+    for before, after in zip(kept, rows(directory), strict=False):
+        assert {**after, **before} == after
+    assert dlctl("runs", "show", "last", "--json").json["status"] == "done"
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
+def test_signal_to_the_process_loses_nothing(
+    dlctl: Dlctl, example: dict[str, Any], name: str, code: int
+) -> None:
+    process = dlctl.start("train", "--exp", "example", *QUIET)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch  3/10"):
+            break
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    listed = dlctl("runs", "list", "--json").json["runs"]
+    assert [run["status"] for run in listed] == ["lost" if name == "SIGKILL" else "interrupted"]
+    directory = dlctl.run_dir()
+    if name != "SIGKILL":
+        assert f"{name} stopped the run in logs/train/runs/{directory.name}\n" in err
+        assert f"to go on: dlctl train --resume {directory.name}\n" in err
+    before = rows(directory)
+    assert [row["epoch"] for row in before][:3] == ["0", "1", "2"]
+
+    report = dlctl.train("--resume", "last", "--json").json
+
+    assert report["metrics"] == pytest.approx(example["metrics"], abs=1e-6)
+    after = rows(directory)
+    assert [{**new, **old} for old, new in zip(before[:3], after, strict=False)] == after[:3]
+    assert [row["epoch"] for row in after] == [*map(str, range(10)), ""]
+
+
+def test_second_signal_stops_at_once(dlctl: Dlctl) -> None:
+    process = dlctl.start(
+        "train", *QUIET, "+callbacks.slow={_target_:tests.cli.test_resume.Slow}", cwd_on_path(dlctl)
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "slow" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    for line in process.stderr:
+        if "again to stop at once" in line:
+            break
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert time.monotonic() - started < 20
+
+
+def cwd_on_path(dlctl: Dlctl) -> str:
+    """Make the tests importable from the project; an override that changes nothing."""
+    (dlctl.root / "tests").symlink_to(Path(__file__).parents[1])
+    return "tags=[dev]"
+
+
+class Slow:
+    """Stands in for a step that takes minutes."""
+
+    def __new__(cls) -> Any:
+        from lightning.pytorch import Callback
+
+        class Sleep(Callback):
+            def on_train_batch_start(self, *_: Any) -> None:
+                import sys
+
+                print("slow", file=sys.stderr, flush=True)
+                time.sleep(120)
+
+        return Sleep()
+
+
+def test_resume_honours_overrides_and_shows_what_changed(trained: Dlctl, example: dict[str, Any]) -> None:
+    result = trained.train("--resume", "last", "trainer.max_epochs=12", "--json")
+    assert "changed: trainer.max_epochs: 10 -> 12\n" in result.err
+    assert result.json["run"] == example["run"]
+    directory = trained.run_dir()
+    assert [row["epoch"] for row in rows(directory)] == [*map(str, range(10)), "", "10", "11", ""]
+    assert "max_epochs: 12" in (directory / ".hydra/config.yaml").read_text()
+    assert "max_epochs: 10" in (directory / ".hydra-1/config.yaml").read_text()
+    assert trained("runs", "list", "--json").json["runs"][0]["overrides"] == [
+        "experiment=example",
+        "extras.print_config=false",
+        "trainer.max_epochs=12",
+    ]
+
+
+def test_run_that_is_going_on_cannot_be_resumed(dlctl: Dlctl) -> None:
+    (dlctl.root / "tests").symlink_to(Path(__file__).parents[1])
+    process = dlctl.start("train", *QUIET, "+callbacks.slow={_target_:tests.cli.test_resume.Slow}")
+    try:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "slow" in line)
+        assert dlctl("runs", "list", "--json").json["runs"][0]["status"] == "running"
+        assert f"is still running (process {process.pid}" in dlctl.train("--resume", "last", code=2).err
+    finally:
+        process.kill()
+        process.wait()
+    assert dlctl("runs", "list", "--json").json["runs"][0]["status"] == "lost"
+    result = dlctl.train("--resume", "last", code=4)
+    assert "has no checkpoint to go on from\n  start it again: dlctl train" in result.err

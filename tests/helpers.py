@@ -1,0 +1,100 @@
+"""What tests put into a training: a signal at a chosen moment, a module as the template writes it."""
+
+import os
+import signal
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+from torchmetrics import MaxMetric, MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from dlctl.models.mnist_module import MNISTLitModule
+
+
+class SendSignal(Callback):
+    """Sends this process a signal before one batch of training or validation."""
+
+    def __init__(self, name: str, stage: str, epoch: int, batch: int) -> None:
+        self.name, self.stage, self.epoch, self.batch = name, stage, epoch, batch
+
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        self._send("train", trainer, batch_idx)
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if not trainer.sanity_checking:
+            self._send("val", trainer, batch_idx)
+
+    def _send(self, stage: str, trainer: Trainer, batch_idx: int) -> None:
+        if (stage, trainer.current_epoch, batch_idx) == (self.stage, self.epoch, self.batch):
+            os.kill(os.getpid(), getattr(signal, self.name))
+
+
+class DropoutNet(nn.Sequential):
+    """A net whose every step draws random numbers."""
+
+    def __init__(self, **_: int) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(784, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 10))
+
+
+class TemplateModule(LightningModule):
+    """As lightning-hydra-template writes it: the net in the hyperparameters, metric objects logged."""
+
+    def __init__(self, net: nn.Module, optimizer: Any, scheduler: Any, compile: bool) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+        self.net = net
+        self.criterion = nn.CrossEntropyLoss()
+        self.train_acc, self.val_acc, self.test_acc = (MulticlassAccuracy(10) for _ in range(3))
+        self.train_loss, self.val_loss, self.test_loss = (MeanMetric() for _ in range(3))
+        self.val_acc_best = MaxMetric()
+
+    def on_train_start(self) -> None:
+        for metric in (self.val_loss, self.val_acc, self.val_acc_best):
+            metric.reset()
+
+    def _step(self, batch: Any, stage: str) -> Tensor:
+        images, targets = batch
+        logits = self.net(images)
+        loss: Tensor = self.criterion(logits, targets)
+        for name, metric, values in (
+            ("loss", getattr(self, f"{stage}_loss"), (loss,)),
+            ("acc", getattr(self, f"{stage}_acc"), (torch.argmax(logits, dim=1), targets)),
+        ):
+            metric(*values)
+            self.log(f"{stage}/{name}", metric, on_step=False, on_epoch=True, prog_bar=True)
+        return loss
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self._step(batch, "val")
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self._step(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        self.val_acc_best(self.val_acc.compute())
+        self.log("val/acc_best", self.val_acc_best.compute(), sync_dist=True, prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.hparams.optimizer(params=self.trainer.model.parameters())
+        scheduler = self.hparams.scheduler(optimizer=optimizer)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "monitor": "val/loss", "interval": "epoch"},
+        }
+
+
+class ScalarModule(MNISTLitModule):
+    """Logs numbers and lets Lightning sum them up."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = super().training_step(batch, batch_idx)
+        self.log("train/mean", loss, on_step=False, on_epoch=True)
+        self.log("train/max", loss, on_step=False, on_epoch=True, reduce_fx="max")
+        return loss
