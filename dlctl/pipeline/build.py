@@ -15,6 +15,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlctl.errors import ConfigError, DlctlError
+from dlctl.pipeline import lean
 from dlctl.pipeline.checkpoints import AtomicCheckpointIO, keep_last
 from dlctl.utils.instantiators import instantiate_callbacks, instantiate_loggers
 from dlctl.utils.progress import ProgressBar
@@ -106,7 +107,11 @@ def trainer(cfg: DictConfig, callbacks: list[Callback], loggers: list[Logger]) -
     own = any(isinstance(each, CheckpointIO) for each in plugins)
     if not own and not any(name in strategy for name in _SHARDING):
         plugins.append(AtomicCheckpointIO())
-    more = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins}
+    lean.no_driver_checks()
+    lean.skip_idle_hooks(callbacks)
+    more: dict[str, Any] = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins}
+    if config.get("profiler") is None:
+        more["profiler"] = lean.NoProfiler()
     built = _of_type(_build(OmegaConf.create({"trainer": config}), "trainer", **more), Trainer, "trainer")
     precision = built.precision_plugin
     if isinstance(precision, MixedPrecision) and precision.scaler is None:

@@ -1,6 +1,7 @@
 """The callback that dlctl adds to every training: nothing is lost, whatever stops it."""
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -247,17 +248,15 @@ def _between_steps(trainer: Trainer) -> bool:
     loop = trainer.fit_loop.epoch_loop
     fetcher: Any = trainer.fit_loop._data_fetcher
     return not (
-        loop.batch_progress.is_last_batch
-        or loop._should_accumulate()
-        or loop._should_check_val_fx(fetcher)
+        loop.batch_progress.is_last_batch or loop._should_accumulate() or loop._should_check_val_fx(fetcher)
     )
 
 
 def _check_loss(trainer: Trainer, outputs: Any, batch_idx: int) -> None:
     loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-    if isinstance(loss, torch.Tensor) and not torch.isfinite(loss).all():
+    if isinstance(loss, torch.Tensor) and not math.isfinite(value := loss.sum().item()):
         raise RunFailed(
-            f"the loss became {loss.mean().item()} in epoch {trainer.current_epoch}, "
+            f"the loss became {value} in epoch {trainer.current_epoch}, "
             f"batch {batch_idx} (step {trainer.global_step})",
             hint="try a lower learning rate or gradient clipping; "
             "dlctl debug shows the operation that made it",

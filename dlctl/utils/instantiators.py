@@ -27,7 +27,5 @@ def _instantiate_each(config: DictConfig | None) -> list[Any]:
     if not isinstance(config, DictConfig):
         raise TypeError(f"a group of named nodes is needed here, not {type(config).__name__}")
     return [
-        instantiate(node)
-        for node in config.values()
-        if isinstance(node, DictConfig) and "_target_" in node
+        instantiate(node) for node in config.values() if isinstance(node, DictConfig) and "_target_" in node
     ]

@@ -23,9 +23,7 @@ class RankedLogger(logging.LoggerAdapter[logging.Logger]):
         super().__init__(logging.getLogger(name), extra)
         self.rank_zero_only = rank_zero_only
 
-    def process(
-        self, msg: Any, kwargs: MutableMapping[str, Any]
-    ) -> tuple[Any, MutableMapping[str, Any]]:
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Put the rank before the message where there are several."""
         from lightning_utilities.core.rank_zero import rank_prefixed_message
 
