@@ -1,4 +1,4 @@
-"""One way to run dlctl: the real command in an isolated project, in this process unless the process is the point."""
+"""One way to run dlctl: the real command in an isolated project."""
 
 import json
 import os

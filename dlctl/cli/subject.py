@@ -36,11 +36,11 @@ def subject(project: Project, name: str, which: str, overrides: Sequence[str], t
     Raises:
         NotFoundError: there is no such run or checkpoint, or it cannot be read.
     """
+    checkpoint, run = _find(project, name, which)
     from omegaconf import OmegaConf
 
-    from dlctl.composition import compose
+    from dlctl.composition.reuse import evaluation
 
-    checkpoint, run = _find(project, name, which)
     if run is not None:
         own: Any = OmegaConf.load(run.dir / ".hydra" / "config.yaml")
         said = run.manifest.overrides
@@ -51,7 +51,7 @@ def subject(project: Project, name: str, which: str, overrides: Sequence[str], t
         carried = checkpoints.read(checkpoint).get("dlctl", {})
         own = OmegaConf.create(carried["config"]) if "config" in carried else None
         said = carried.get("overrides", [])
-    composed = compose.evaluation(project, own, said, [*overrides], task)
+    composed = evaluation(project, own, said, [*overrides], task)
     composed.resolve(composed.run_dir())
     return Subject(checkpoint, run.id if run else None, composed)
 

@@ -65,7 +65,8 @@ def new(lines: list[str], *, ckpt: Path | None, dry_run: bool, as_json: bool) ->
 
 def go_on(name: str, lines: list[str], *, dry_run: bool, as_json: bool) -> None:
     """Go on with a run, in its directory, from its last checkpoint."""
-    from dlctl.composition import compose
+    from dlctl.composition import reuse
+    from dlctl.composition.compose import load
 
     project = Project.find()
     if launch.is_child():
@@ -83,10 +84,10 @@ def go_on(name: str, lines: list[str], *, dry_run: bool, as_json: bool) -> None:
             f"{run.id} has no checkpoint to go on from",
             hint="start it again: dlctl train " + " ".join(run.manifest.overrides),
         )
-    saved = compose.load(project, run.dir / ".hydra")
-    composed = compose.over(saved, lines)
+    saved = load(project, run.dir / ".hydra")
+    composed = reuse.over(saved, lines)
     composed.resolve(run.dir)
-    for line in compose.differences(saved, composed):
+    for line in reuse.differences(saved, composed):
         render.note(f"changed: {line}")
     if dry_run:
         _show(composed, run.dir, as_json)

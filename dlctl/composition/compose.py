@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from dlctl import redact
 from dlctl.composition import faults, preflight
 from dlctl.composition.search_path import loader
-from dlctl.errors import ConfigError, DlctlError, raise_all
+from dlctl.errors import DlctlError, raise_all
 from dlctl.project import Project
-
-# What an evaluation does not take over from the training.
-_OF_THE_EVALUATION = ("task_name", "logger", "callbacks", "ckpt_path")
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,11 @@ class Composed:
     def run_dir(self) -> Path:
         """The directory that ``hydra.run.dir`` asks for, absolute; nothing is created."""
         with _hydra_values(self.full, None):
-            return Path(_resolved(self.full.hydra.run, "dir")).absolute()
+            try:
+                return Path(str(self.full.hydra.run.dir)).absolute()
+            except (OmegaConfBaseException, ValueError, RecursionError) as error:
+                found = faults.unresolvable(self, self.config, error)
+        raise found[0]
 
     def resolve(self, output_dir: Path) -> DictConfig:
         """The config as the run uses it, every interpolation replaced by its value."""
@@ -131,8 +132,8 @@ def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Compo
     parsed = parse(overrides)
     configs = loader(project)
     JobRuntime.instance().set("name", name)
-    groups = [item for item in parsed if _chooses(configs, item)]
-    lines = [_line(item) for item in groups]
+    groups = [item for item in parsed if chooses(configs, item)]
+    lines = [line_of(item) for item in groups]
     try:
         full = configs.load_configuration(name, lines, RunMode.RUN, from_shell=False)
     except Exception as error:
@@ -140,7 +141,7 @@ def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Compo
     composed = Composed(project, name, full, tuple(overrides), tuple(lines))
     override(composed, [item for item in parsed if item not in groups])
     with open_dict(full):
-        full.hydra.overrides.task = [_line(item) for item in parsed if not item.is_hydra_override()]
+        full.hydra.overrides.task = [line_of(item) for item in parsed if not item.is_hydra_override()]
         full.hydra.job.override_dirname = get_overrides_dirname(
             [item for item in parsed if not item.is_hydra_override()],
             kv_sep="=",
@@ -167,83 +168,6 @@ def override(composed: Composed, overrides: Sequence[Override]) -> None:
     raise_all(found)
 
 
-def over(saved: Composed, overrides: Sequence[str]) -> Composed:
-    """A saved config with new overrides on top: values are set, choices are composed as of today."""
-    parsed = parse(overrides)
-    configs = loader(saved.project)
-    groups = [item for item in parsed if _chooses(configs, item)]
-    result = Composed(
-        saved.project,
-        "train",
-        copy.deepcopy(saved.full),
-        (*saved.overrides, *overrides),
-        tuple(_line(item) for item in groups),
-    )
-    if groups:
-        _choose_again(result, parse(saved.overrides), groups, configs)
-    override(result, [item for item in parsed if item not in groups])
-    return result
-
-
-def _choose_again(
-    result: Composed, said: Sequence[Override], groups: list[Override], configs: ConfigLoaderImpl
-) -> None:
-    """Replace the parts of a saved config that new choices bring."""
-    named = {item.key_or_group for item in groups}
-    kept = [item for item in said if _chooses(configs, item) and item.key_or_group not in named]
-    fresh = compose(result.project, "train", [_line(item) for item in [*kept, *groups]])
-    for item in groups:
-        part = _replace(result.full, fresh.full, configs, item)
-        # What was said of single values then still holds, where there are such values now.
-        values = [
-            each
-            for each in said
-            if not _chooses(configs, each)
-            and each.key_or_group.startswith(f"{part}.")
-            and OmegaConf.select(result.full, each.key_or_group) is not None
-        ]
-        override(result, values)
-
-
-def evaluation(
-    project: Project,
-    own: DictConfig | None,
-    said: Sequence[str],
-    overrides: Sequence[str],
-    task: str,
-) -> Composed:
-    """The config with which a trained model is evaluated.
-
-    Args:
-        project: whose ``eval`` config gives what an evaluation needs of its own.
-        own: the unresolved config of the training; None where nobody knows it any more.
-        said: the overrides of the training.
-        overrides: on top of all.
-        task: names the folder of the new run.
-    """
-    if own is None:
-        return compose(project, "eval", [f"task_name={task}", *overrides])
-    today = compose(project, "eval", [f"task_name={task}"])
-    with open_dict(today.full):
-        for key in ("data", "model", "trainer"):
-            today.full.pop(key, None)
-        for name, node in own.items_ex(resolve=False):
-            if name not in _OF_THE_EVALUATION:
-                today.full[name] = node
-    saved = Composed(project, "train", today.full, tuple(said))
-    return replace(over(saved, overrides), overrides=tuple(overrides))
-
-
-def differences(old: Composed, new: Composed) -> list[str]:
-    """What differs between two configs, as ``key: old -> new``."""
-    before, after = dict(faults.leaves(old.full)), dict(faults.leaves(new.full))
-    return [
-        f"{key}: {preflight.word(before.get(key))} -> {preflight.word(after.get(key))}"
-        for key in {**before, **after}
-        if before.get(key) != after.get(key) and not isinstance(after.get(key), DictConfig)
-    ]
-
-
 def parse(overrides: Sequence[str]) -> list[Override]:
     """Parse overrides in Hydra's grammar; every one that does not parse is told."""
     parser = OverridesParser.create()
@@ -262,33 +186,18 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def _line(item: Override) -> str:
+def line_of(item: Override) -> str:
+    """An override as it was written."""
     assert item.input_line is not None
     return item.input_line
 
 
-def _chooses(configs: ConfigLoaderImpl, item: Override) -> bool:
+def chooses(configs: ConfigLoaderImpl, item: Override) -> bool:
     """Whether an override picks an option of a group, by Hydra's own rule."""
     if item.key_or_group == "hydra.searchpath":
         return True
     group = configs.repository.group_exists(item.key_or_group)
     return group and not isinstance(item.value(), dict)
-
-
-def _replace(full: DictConfig, fresh: DictConfig, configs: ConfigLoaderImpl, item: Override) -> str:
-    """Put the part that a choice brought into the saved config; the part's key."""
-    package: str = item.package or item.key_or_group.replace("/", ".")
-    header = configs.repository.load_config(f"{item.key_or_group}/{item.value()}")
-    if header is not None and header.header.get("package") == "_global_":
-        hydra = full.hydra
-        with open_dict(full):
-            full.merge_with(fresh)
-            full.hydra = hydra
-        return ""
-    node = OmegaConf.select(fresh, package)
-    if package not in ("", "hydra"):
-        OmegaConf.update(full, package, node, merge=False, force_add=True)
-    return package
 
 
 @contextmanager
@@ -329,13 +238,3 @@ def _hidden_secrets() -> Iterator[None]:
         yield
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
-
-
-def _resolved(node: DictConfig, key: str) -> str:
-    try:
-        return str(node[key])
-    except OmegaConfBaseException as error:
-        raise ConfigError(
-            f"hydra.run.{key} cannot be resolved: {str(error).splitlines()[0]}",
-            key=f"hydra.run.{key}",
-        ) from error

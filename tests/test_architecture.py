@@ -1,0 +1,88 @@
+"""Who may import whom, what is light, and that files stay short."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dlctl
+
+PACKAGE = Path(dlctl.__file__).parent
+HEAVY = {"torch", "lightning", "hydra", "omegaconf", "optuna", "plotly", "questionary", "torchvision"}
+# Left may import right; everything may import errors, files, redact and the package itself.
+ALLOWED = {
+    "cli": {"pipeline", "composition", "runs", "project", "utils"},
+    "pipeline": {"runs", "utils", "project"},
+    "composition": {"project"},
+    "runs": {"project"},
+    "data": {"utils"},
+    "models": {"utils"},
+    "utils": set(),
+    "project": set(),
+}
+
+
+def imports(file: Path) -> set[str]:
+    """The parts of dlctl that a file imports, outside of TYPE_CHECKING."""
+    tree = ast.parse(file.read_text())
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "dlctl":
+            names = [node.module] if node.module != "dlctl" else [f"dlctl.{a.name}" for a in node.names]
+            found |= {str(name).split(".")[1] for name in names}
+    return found - {"errors", "files", "redact", "__version__"}
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_parts_import_only_what_they_may(part: str) -> None:
+    files = [*(PACKAGE / part).rglob("*.py"), *PACKAGE.glob(f"{part}.py")]
+    assert files
+    for file in files:
+        assert imports(file) <= ALLOWED[part] | {part}, file
+
+
+@pytest.mark.parametrize(
+    ("words", "light"),
+    [
+        ("--help", HEAVY | {"yaml", "rootutils"}),
+        ("train --help", HEAVY | {"yaml"}),
+        ("--version", HEAVY | {"yaml"}),
+        ("train nonsense", HEAVY),
+        ("runs list", HEAVY),
+        ("runs show last", HEAVY),
+        ("train --dry-run --exp example", HEAVY - {"hydra", "omegaconf"}),
+        ("debug fdr --dry-run", HEAVY - {"hydra", "omegaconf"}),
+        ("train --exp exmple", HEAVY - {"hydra", "omegaconf"}),
+        ("eval last", HEAVY),
+    ],
+)
+def test_what_does_not_train_imports_nothing_heavy(words: str, light: set[str], tmp_path: Path) -> None:
+    (tmp_path / ".project-root").touch()
+    code = (
+        "import sys; from dlctl.cli import run; run(sys.argv[1:]);"
+        "print('\\n@', *(name for name in sys.modules if '.' not in name))"
+    )
+    command = [sys.executable, "-c", code, *words.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.rpartition("@")[2].split())
+    assert "typer" in loaded
+    assert not loaded & light
+
+
+def test_files_and_functions_stay_short() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        text = file.read_text()
+        assert len(text.splitlines()) <= 320, file
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 60, f"{file}:{node.lineno} {node.name}"
