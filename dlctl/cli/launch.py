@@ -125,7 +125,7 @@ def _logging(run: Run, composed: "Composed", public: "DictConfig") -> Iterator[N
         for handler in own:
             handler.addFilter(_hide_secrets)
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-                handler.setStream(sys.stderr)
+                handler.emit = _to_stderr(handler)  # type: ignore[method-assign, assignment]
                 handler.addFilter(lambda entry: not getattr(entry, "file_only", False))
         logging.captureWarnings(True)
         # With a full disk the log cannot be written either: no traceback for each of its lines.
@@ -140,6 +140,11 @@ def _logging(run: Run, composed: "Composed", public: "DictConfig") -> Iterator[N
             root.setLevel(level)
             for handler in own:
                 handler.close()
+
+
+def _to_stderr(handler: logging.Handler) -> Callable[[logging.LogRecord], None]:
+    """Print on stderr as it is at that moment: a progress bar may have put itself in its place."""
+    return lambda entry: print(handler.format(entry), file=sys.stderr, flush=True)
 
 
 def _quiet(ignore_warnings: bool) -> None:

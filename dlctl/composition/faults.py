@@ -128,7 +128,7 @@ def unresolvable(composed: "Composed", config: DictConfig, error: Exception) -> 
 def _unresolvable(composed: "Composed", key: str, error: Exception) -> ConfigError:
     place = origin(composed.project, composed.name, composed.groups, key)
     reason = first_line(error)
-    if isinstance(error, RecursionError) or "recursion" in reason.lower():
+    if isinstance(error, RecursionError) or "recursi" in reason.lower():
         reason = "its interpolation leads in a circle"
     elif match := re.search(r"Environment variable '(.+)' not found", reason):
         reason = f"the environment variable {match[1]} is not set"

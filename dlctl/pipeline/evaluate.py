@@ -49,13 +49,18 @@ def evaluate(
 
 
 def show_split(datamodule: LightningDataModule, split: Split, method: str) -> None:
-    """Let a data module give one of its splits, in order, where another is asked for."""
-    loader, setup = getattr(datamodule, f"{split}_dataloader"), datamodule.setup
+    """Let a data module give one of its splits, in order, where another is asked for.
+
+    A data module that augments its training data has a method ``eval_dataloader(split)`` which
+    gives them as they are.
+    """
     if method == f"{split}_dataloader":
         return
+    loader, setup = getattr(datamodule, f"{split}_dataloader"), datamodule.setup
+    as_is = getattr(datamodule, "eval_dataloader", None)
     stage = "test" if split == "test" else "fit"
     datamodule.setup = lambda *_, **__: setup(stage)  # type: ignore[method-assign]
-    setattr(datamodule, method, lambda: in_order(loader()))
+    setattr(datamodule, method, lambda: as_is(split) if as_is else in_order(loader()))
 
 
 def in_order(loader: Any) -> Any:

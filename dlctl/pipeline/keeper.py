@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import rich
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -80,6 +81,8 @@ class Keeper(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the training loaders resumable as soon as Lightning has them."""
+        # A process that Lightning spawned has a console of its own, on stdout.
+        rich.reconfigure(stderr=True)
         if stage != "fit":
             return
         process = trainer.strategy.process_dataloader

@@ -65,6 +65,12 @@ def test_splits_have_metrics_of_their_own_names(trained: Dlctl, example: dict[st
     assert "there is no split 'dev'" in trained("eval", "last", "--split", "dev", code=2).err
 
 
+def test_training_images_are_evaluated_without_their_augmentation(trained: Dlctl) -> None:
+    plain = evaluate(trained, "last", "--split", "train")["metrics"]
+    black = "data.augment={_target_:torch.zeros_like,_partial_:true}"
+    assert evaluate(trained, "last", "--split", "train", black)["metrics"] == plain
+
+
 def test_checkpoint_moved_elsewhere_carries_its_config(
     trained: Dlctl, example: dict[str, Any], tmp_path: Path
 ) -> None:
