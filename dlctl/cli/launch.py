@@ -1,17 +1,14 @@
 """Around every run: its log, what is shown before it, and its end in one line."""
 
 import logging
-import logging.config
 import os
-import sys
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlctl import redact
+from dlctl.cli import logs
 from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
 from dlctl.project import Project, shown
 from dlctl.runs import record, store
@@ -25,17 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 RUN_DIR = "DLCTL_RUN_DIR"
 CHECKPOINT = "DLCTL_CHECKPOINT"
-# On the terminal a failure is one line; its traceback is for the log.
-_FILE_ONLY = {"file_only": True}
-# Advice that says nothing about the user's run, or is wrong under dlctl.
-_NOISE = (
-    ".*does not have many workers.*",
-    ".*exists and is not empty.*",
-    ".*LeafSpec.*",
-    ".*smaller than the logging interval.*",
-    ".*in eval mode at the start of training.*",
-    ".*callbacks used to create the checkpoint need to be provided.*",
-)
 
 
 def execute(
@@ -54,15 +40,15 @@ def execute(
     """
     config, public = composed.resolve(run.dir), composed.public(run.dir)
     handed = {RUN_DIR: str(run.dir), CHECKPOINT: str(checkpoint or "")}
-    with _environment(handed), _logging(run, composed, public):
+    with _environment(handed), logs.to_run(run, composed, public):
         _extras(run, public)
-        _hush_lightning()
+        logs.take_over_lightnings()
         try:
             with record.record(run):
                 try:
                     work(config, public)
                 except Exception:
-                    log.exception("the run failed", extra=_FILE_ONLY)
+                    log.exception("the run failed", extra=logs.FILE_ONLY)
                     raise
         except DlctlError:
             raise
@@ -109,76 +95,6 @@ def _extras(run: Run, public: "DictConfig") -> None:
         enforce_tags(public, save_to=run.dir / "tags.log")
     if extras.get("print_config"):
         print_config_tree(public, save_to=run.dir / "config_tree.log")
-
-
-@contextmanager
-def _logging(run: Run, composed: "Composed", public: "DictConfig") -> Iterator[None]:
-    """Log as ``hydra.job_logging`` says, nothing on stdout, no secrets; and put all back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    settings = composed.logging(run.dir)
-    if run.child:
-        settings = {"version": 1, "disable_existing_loggers": False}
-    with warnings.catch_warnings():
-        logging.config.dictConfig(settings)
-        own = [handler for handler in root.handlers if handler not in handlers]
-        for handler in own:
-            handler.addFilter(_hide_secrets)
-            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-                handler.emit = _to_stderr(handler)  # type: ignore[method-assign, assignment]
-                handler.addFilter(lambda entry: not getattr(entry, "file_only", False))
-        logging.captureWarnings(True)
-        # With a full disk the log cannot be written either: no traceback for each of its lines.
-        raising, logging.raiseExceptions = logging.raiseExceptions, False
-        _quiet((public.get("extras") or {}).get("ignore_warnings", False))
-        try:
-            yield
-        finally:
-            logging.captureWarnings(False)
-            logging.raiseExceptions = raising
-            root.handlers[:] = handlers
-            root.setLevel(level)
-            for handler in own:
-                handler.close()
-
-
-def _to_stderr(handler: logging.Handler) -> Callable[[logging.LogRecord], None]:
-    """Print on stderr as it is at that moment: a progress bar may have put itself in its place."""
-    return lambda entry: print(handler.format(entry), file=sys.stderr, flush=True)
-
-
-def _quiet(ignore_warnings: bool) -> None:
-    """Warnings are told in one line each, advice that does not help not at all."""
-
-    def one_line(
-        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-    ) -> str:
-        return f"{' '.join(str(message).split())} ({category.__name__}, {shown(filename)}:{lineno})"
-
-    warnings.formatwarning = one_line
-    for pattern in _NOISE:
-        warnings.filterwarnings("ignore", pattern)
-    if ignore_warnings:
-        warnings.simplefilter("ignore")
-
-
-def _hush_lightning() -> None:
-    """Lightning's messages go into the run's log, and what it prints with rich to stderr."""
-    import lightning.pytorch  # noqa: F401 - importing it adds the handlers
-    import rich
-
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
-    rich.reconfigure(stderr=True)
-
-
-def _hide_secrets(entry: logging.LogRecord) -> bool:
-    text = entry.getMessage()
-    if (hidden := redact.text(text)) != text:
-        entry.msg, entry.args = hidden, ()
-    return True
 
 
 def _failed(run: Run, error: Exception) -> RunFailed:
