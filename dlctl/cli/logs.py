@@ -84,7 +84,7 @@ def _one_line(
 def _adapt(handler: logging.Handler) -> None:
     """Let a handler hide secrets, those in tracebacks too; and let it print on stderr alone."""
     plain = handler.format
-    handler.format = lambda entry: redact.text(plain(entry))  # type: ignore[method-assign]
+    handler.format = lambda entry: redact.text(plain(entry))  # type: ignore[method-assign, assignment]
     if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
         handler.emit = _to_stderr(handler)  # type: ignore[method-assign, assignment]
         handler.addFilter(lambda entry: not getattr(entry, "file_only", False))
