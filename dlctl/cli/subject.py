@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlctl.errors import NotFoundError
-from dlctl.project import Project, shown
+from dlctl.project import Project
 from dlctl.runs import store
 from dlctl.runs.record import Run
 
@@ -59,15 +59,11 @@ def subject(project: Project, name: str, which: str, overrides: Sequence[str], t
 def _find(project: Project, name: str, which: str) -> tuple[Path, Run | None]:
     path = Path(name)
     if path.is_file() or path.suffix == ".ckpt":
-        if not path.is_file():
-            raise NotFoundError(f"there is no checkpoint {shown(path)}")
-        return path.absolute(), store.around(path)
+        return store.existing_checkpoint(path), store.around(path)
     run = store.find(project, name, with_checkpoint=True)
     if which in ("best", "last"):
         found = run.checkpoint(which) or run.checkpoint("last")
         if found is None:
             raise NotFoundError(f"{run.id} has no checkpoint", hint="it saved none before it ended")
         return found, run
-    if not Path(which).is_file():
-        raise NotFoundError(f"there is no checkpoint {shown(which)}")
-    return Path(which).absolute(), run
+    return store.existing_checkpoint(which), run

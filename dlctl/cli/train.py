@@ -133,11 +133,7 @@ def _checkpoint(composed: "Composed", ckpt: Path | None) -> Path | None:
     from omegaconf import OmegaConf
 
     path = ckpt or OmegaConf.select(composed.full, "ckpt_path", throw_on_resolution_failure=False)
-    if not path:
-        return None
-    if not Path(path).is_file():
-        raise NotFoundError(f"there is no checkpoint {shown(path)}")
-    return Path(path).absolute()
+    return store.existing_checkpoint(path) if path else None
 
 
 def _ask_for_tags(composed: "Composed") -> None:

@@ -77,8 +77,6 @@ def read(path: Path) -> State:
     Raises:
         NotFoundError: it is not there, is cut short, is no checkpoint, or holds pickled objects.
     """
-    if not path.is_file():
-        raise NotFoundError(f"there is no checkpoint {shown(path)}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

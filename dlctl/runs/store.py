@@ -98,6 +98,20 @@ def around(file: Path) -> Run | None:
     return None
 
 
+def existing_checkpoint(path: str | Path) -> Path:
+    """The absolute path of a checkpoint that is there.
+
+    Raises:
+        NotFoundError: it is not.
+    """
+    if not Path(path).is_file():
+        raise NotFoundError(
+            f"there is no checkpoint {shown(path)}",
+            hint="dlctl runs list shows the runs, dlctl runs show RUN a run's checkpoints",
+        )
+    return Path(path).absolute()
+
+
 def _unknown(name: str, runs: Sequence[Run]) -> DlctlError:
     from difflib import get_close_matches
 

@@ -46,7 +46,7 @@ class RankedLogger(logging.LoggerAdapter[logging.Logger]):
         wanted = 0 if self.rank_zero_only else rank
         if wanted in (None, current):
             # Where the message was logged, not this line.
-            kwargs.setdefault("stacklevel", 3)
+            kwargs.setdefault("stacklevel", 2)
             super().log(level, msg, *args, **kwargs)
 
 
