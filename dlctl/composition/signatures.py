@@ -1,29 +1,15 @@
 """What the arguments of a ``_target_`` are annotated with, read from source, never imported.
 
-Importing torch to learn that a learning rate is a float would cost seconds; parsing the one file
-costs milliseconds. What cannot be told from source passes.
+What cannot be told from source passes.
 """
 
 import ast
-import importlib.machinery
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
-Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+from dlctl.composition.source import DEPTH, Module, follow, locate
+
 Scalar = bool | int | float | str
-_DEPTH = 12
-
-
-@dataclass(frozen=True)
-class Module:
-    """A parsed source file, and the names it defines at its top level."""
-
-    name: str
-    path: Path
-    names: dict[str, ast.AST]
-    stars: tuple[ast.ImportFrom, ...]
 
 
 @dataclass(frozen=True)
@@ -38,17 +24,17 @@ class Annotation:
 
     def accepts(self, value: Scalar) -> bool:
         """Whether a value may be passed; True where that cannot be told."""
-        return _accepts(self.module, self.node, value, _DEPTH)
+        return _accepts(self.module, self.node, value, DEPTH)
 
     def literals(self) -> list[str]:
         """The words that are allowed, where the annotation lists them."""
-        return sorted(_literals(self.module, self.node, _DEPTH))
+        return sorted(_literals(self.module, self.node, DEPTH))
 
 
 def annotation(target: str, argument: str) -> Annotation | None:
     """The annotation of an argument of ``package.module.Class``; None if it has none."""
-    found = _locate(target)
-    return _argument(*found, argument, _DEPTH) if found else None
+    found = locate(target)
+    return _argument(*found, argument, DEPTH) if found else None
 
 
 def _argument(module: Module, node: ast.AST, name: str, depth: int) -> Annotation | None:
@@ -71,7 +57,7 @@ def _class_argument(module: Module, node: ast.ClassDef, name: str, depth: int) -
             assert isinstance(item, ast.AnnAssign)
             return Annotation(module, item.annotation)
     for base in node.bases:
-        found = _follow(module, base, depth - 1)
+        found = follow(module, base, depth - 1)
         if found and (result := _argument(*found, name, depth - 1)):
             return result
     return None
@@ -134,7 +120,7 @@ def _accepts_name(module: Module, node: ast.expr, value: Scalar, depth: int) -> 
             return False
         case "Any" | "object":
             return True
-    found = _follow(module, node, depth - 1)
+    found = follow(module, node, depth - 1)
     if found is None:
         return True
     inner, definition = found
@@ -150,7 +136,7 @@ def _is_opaque(module: Module, node: ast.ClassDef, depth: int) -> bool:
         # Metaclasses may answer isinstance as they like; torch.Tensor's is known not to.
         return node.name == "Tensor"
     for base in node.bases:
-        found = _follow(module, base, depth)
+        found = follow(module, base, depth)
         if found is None:
             return _last(base) in ("object", "TensorBase")
         if not (isinstance(found[1], ast.ClassDef) and _is_opaque(*found, depth - 1)):  # type: ignore[arg-type]
@@ -165,7 +151,7 @@ def _literals(module: Module, node: ast.expr, depth: int) -> Iterator[str]:
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         yield from (i.value for i in items if isinstance(i, ast.Constant) and isinstance(i.value, str))
     elif isinstance(node, ast.Name | ast.Attribute):
-        found = _follow(module, node, depth - 1)
+        found = follow(module, node, depth - 1)
         if found and isinstance(found[1], ast.Assign):
             yield from _literals(found[0], found[1].value, depth - 1)
     else:
@@ -183,122 +169,3 @@ def _expression(text: str) -> ast.expr:
         return ast.parse(text, mode="eval").body
     except SyntaxError:
         return ast.Name("Any")
-
-
-def _follow(module: Module, node: ast.expr, depth: int) -> tuple[Module, ast.AST] | None:
-    """The definition that a name in a module's annotations stands for."""
-    if depth <= 0 or not isinstance(node, ast.Name | ast.Attribute):
-        return None
-    head, *rest = ast.unparse(node).split(".")
-    return _walk(module, [head, *rest], depth)
-
-
-def _locate(target: str) -> tuple[Module, ast.AST] | None:
-    """The definition behind a dotted path, as far down as there are modules."""
-    parts = target.split(".")
-    for count in range(len(parts) - 1, 0, -1):
-        if module := _module(".".join(parts[:count])):
-            return _walk(module, parts[count:], _DEPTH)
-    return None
-
-
-def _walk(module: Module, parts: list[str], depth: int) -> tuple[Module, ast.AST] | None:
-    """Look a dotted name up in a module, through its imports."""
-    found = _lookup(module, parts[0], depth)
-    for part in parts[1:]:
-        if found is None:
-            return None
-        inner, node = found
-        if isinstance(node, ast.Module):
-            found = _lookup(inner, part, depth - 1)
-        elif isinstance(node, ast.ClassDef):
-            named = (item for item in node.body if isinstance(item, Definition) and item.name == part)
-            item = next(named, None)
-            found = (inner, item) if item else None
-        else:
-            return None
-    return found
-
-
-def _lookup(module: Module, name: str, depth: int) -> tuple[Module, ast.AST] | None:
-    if depth <= 0:
-        return None
-    node = module.names.get(name)
-    if isinstance(node, ast.ImportFrom):
-        original = next(a.name for a in node.names if (a.asname or a.name) == name)
-        return _imported(module, node, original, depth)
-    if isinstance(node, ast.Import):
-        alias = next(a for a in node.names if (a.asname or a.name.partition(".")[0]) == name)
-        target = _module(alias.name if alias.asname else name)
-        return (target, ast.Module([], [])) if target else None
-    if node is not None:
-        return module, node
-    for star in module.stars:
-        if found := _imported(module, star, name, depth):
-            return found
-    submodule = _module(f"{module.name}.{name}")
-    return (submodule, ast.Module([], [])) if submodule else None
-
-
-def _imported(module: Module, node: ast.ImportFrom, name: str, depth: int) -> tuple[Module, ast.AST] | None:
-    base = node.module or ""
-    if node.level:
-        package = module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
-        for _ in range(node.level - 1):
-            package = package.rpartition(".")[0]
-        base = f"{package}.{base}".rstrip(".")
-    source = _module(base)
-    return _lookup(source, name, depth - 1) if source else None
-
-
-@lru_cache(maxsize=256)
-def _module(name: str) -> Module | None:
-    """Find and parse a module; its parent packages are looked at, never executed."""
-    search: list[str] | None = None
-    spec = None
-    for count in range(1, name.count(".") + 2):
-        part = ".".join(name.split(".")[:count])
-        try:
-            spec = importlib.machinery.PathFinder.find_spec(part, search)
-        except (ImportError, ValueError):
-            return None
-        if spec is None:
-            return None
-        search = list(spec.submodule_search_locations or [])
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return None
-    path = Path(spec.origin)
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError):
-        return None
-    names: dict[str, ast.AST] = {}
-    stars: list[ast.ImportFrom] = []
-    for node in _statements(tree.body):
-        _bind(node, names, stars)
-    return Module(name, path, names, tuple(stars))
-
-
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Top-level statements, those under ``if`` and ``try`` too."""
-    for node in body:
-        yield node
-        for field in ("body", "orelse", "finalbody"):
-            if isinstance(node, ast.If | ast.Try):
-                yield from _statements(getattr(node, field, []))
-
-
-def _bind(node: ast.stmt, names: dict[str, ast.AST], stars: list[ast.ImportFrom]) -> None:
-    match node:
-        case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-            names.setdefault(node.name, node)
-        case ast.ImportFrom(names=[ast.alias(name="*")]):
-            stars.append(node)
-        case ast.ImportFrom() | ast.Import():
-            for alias in node.names:
-                bound = alias.asname or (
-                    alias.name.partition(".")[0] if isinstance(node, ast.Import) else alias.name
-                )
-                names.setdefault(bound, node)
-        case ast.Assign(targets=[ast.Name(id=bound)]):
-            names.setdefault(bound, node)

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from dlctl.composition import search_path
 from dlctl.composition.compose import compose, load
 from dlctl.composition.reuse import differences, over
-from dlctl.composition.signatures import _locate
+from dlctl.composition.source import locate
 from dlctl.errors import ConfigError, DlctlError, Faults
 from dlctl.project import Project, packaged_configs
 
@@ -63,7 +63,7 @@ def test_every_option_composes_resolves_and_names_targets_that_exist(
         config = composed.resolve(composed.run_dir())
         for target in _targets(OmegaConf.to_container(config)):
             package = target.partition(".")[0]
-            assert _locate(target) is not None or package == "aim", target
+            assert locate(target) is not None or package == "aim", target
 
 
 def _targets(node: object) -> list[str]:

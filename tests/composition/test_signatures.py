@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dlctl.composition import signatures
+from dlctl.composition import source
 from dlctl.composition.signatures import annotation
 
 
@@ -32,7 +32,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "def make(flag: bool) -> None: ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    signatures._module.cache_clear()
+    source._module.cache_clear()
     return "readonly_package"
 
 
