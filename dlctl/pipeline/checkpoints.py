@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -122,6 +123,20 @@ def fits(state: State, model: nn.Module, path: Path) -> None:
 
 def _shape(value: Any) -> str:
     return "absent" if value is None else str(list(getattr(value, "shape", [])))
+
+
+def relocate(checkpoint: State, old: str, new: str) -> None:
+    """Let the callbacks in a checkpoint find their files again after the run's folder was moved."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, str) and value.startswith(old + os.sep):
+            return new + value.removeprefix(old)
+        if isinstance(value, dict):
+            return {moved(key): moved(item) for key, item in value.items()}
+        return value
+
+    if old != new:
+        checkpoint["callbacks"] = moved(checkpoint.get("callbacks", {}))
 
 
 def plain(checkpoint: State) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class Keeper(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: State) -> None:
         """Add what Lightning leaves out, and take out what would have to be unpickled."""
         checkpoints.plain(checkpoint)
-        checkpoint["dlctl"] = {**self._carried, "run": self._run.id}
+        checkpoint["dlctl"] = {**self._carried, "run": self._run.id, "dir": str(self._run.dir)}
         if trainer.state.fn != TrainerFn.FITTING:
             return
         now = self._before_validation or self._now(trainer, pl_module)
@@ -64,7 +65,10 @@ class Keeper(Callback):
         for logger in trainer.loggers:
             if hasattr(logger, "rewind"):
                 logger.rewind(checkpoint["global_step"])
-        state = checkpoint.get("dlctl", {}).get("resume")
+        own = checkpoint.get("dlctl", {})
+        if own.get("run") == self._run.id:
+            checkpoints.relocate(checkpoint, own["dir"], str(self._run.dir))
+        state = own.get("resume")
         self._resumed = self._pending = state
         if state and state["validating"]:
             resume.validate_again(checkpoint)
@@ -220,7 +224,10 @@ class Keeper(Callback):
         if trainer.is_global_zero:
             self._run.note(
                 metrics={**self._run.manifest.metrics, **metrics(trainer)},
-                checkpoints={**saved(trainer, self._run), **({"last": str(last)} if last else {})},
+                checkpoints={
+                    **saved(trainer, self._run),
+                    **({"last": os.path.relpath(last, self._run.dir)} if last else {}),
+                },
             )
 
 
@@ -239,7 +246,7 @@ def saved(trainer: Trainer, run: Run) -> dict[str, str]:
         if isinstance(other, checkpoints.LastCheckpoint):
             last = other.best_model_path
     paths = {"best": callback.best_model_path, "last": last}
-    return {which: path for which, path in paths.items() if path}
+    return {which: os.path.relpath(path, run.dir) for which, path in paths.items() if path}
 
 
 def _between_steps(trainer: Trainer) -> bool:

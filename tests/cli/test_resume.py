@@ -179,6 +179,21 @@ def test_resume_honours_overrides_and_shows_what_changed(trained: Dlctl, example
     ]
 
 
+def test_project_that_was_moved_still_resumes(
+    dlctl: Dlctl, uninterrupted: dict[tuple[str, ...], Any]
+) -> None:
+    metrics, table = reference(uninterrupted, dlctl, ())
+    dlctl.train(*SMALL, stop("SIGINT", "train", 2, 4), code=130)
+    (dlctl.root / "logs").rename(dlctl.root / "old")
+    (dlctl.root / "old/train").rename(dlctl.root / "archive")
+    runs = dlctl.root / "archive/runs"
+    (directory,) = runs.iterdir()
+    report = dlctl.train("--resume", str(directory), "~callbacks.stop", "--json").json
+    assert report["metrics"] == pytest.approx(metrics, abs=1e-6)
+    assert rows(directory) == table
+    assert not (dlctl.root / "logs").exists()
+
+
 def test_run_that_is_going_on_cannot_be_resumed(dlctl: Dlctl) -> None:
     (dlctl.root / "tests").symlink_to(Path(__file__).parents[1])
     process = dlctl.start("train", *QUIET, "+callbacks.slow={_target_:tests.cli.test_resume.Slow}")
