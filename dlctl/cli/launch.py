@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlctl.cli import logs
 from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
@@ -40,6 +40,9 @@ def execute(
     """
     config, public = composed.resolve(run.dir), composed.public(run.dir)
     handed = {RUN_DIR: str(run.dir), CHECKPOINT: str(checkpoint or "")}
+    if not run.child and (torchruns := _torchruns_store()):
+        for name, value in handed.items():
+            torchruns.set(name, value)
     with _environment(handed), logs.to_run(run, composed, public):
         _extras(run, public)
         logs.take_over_lightnings()
@@ -58,7 +61,25 @@ def execute(
 
 def is_child() -> bool:
     """Whether this process is one rank of a run that another process records."""
-    return RUN_DIR in os.environ and int(os.environ.get("LOCAL_RANK", "0")) > 0
+    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
+        return False
+    if RUN_DIR not in os.environ and (torchruns := _torchruns_store()):
+        # torchrun starts all ranks at once: wait until the first one has made the directory.
+        os.environ[RUN_DIR] = torchruns.get(RUN_DIR).decode()
+        os.environ[CHECKPOINT] = torchruns.get(CHECKPOINT).decode()
+    return RUN_DIR in os.environ
+
+
+def _torchruns_store() -> Any:
+    """Where the ranks that torchrun starts can leave each other a word; None without torchrun."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    import torch.distributed
+
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    server = torch.distributed.TCPStore(address, port, is_master=False, wait_for_workers=False)  # type: ignore[attr-defined]
+    return torch.distributed.PrefixStore(f"dlctl/{attempt}", server)  # type: ignore[attr-defined]
 
 
 def inherited(project: Project) -> tuple[Run, "Composed", Path | None]:

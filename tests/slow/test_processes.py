@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ def test_ddp_children_take_part_in_one_run(dlctl: Dlctl) -> None:
     assert [row["epoch"] for row in rows(directory)] == ["0", "1", "2", ""]
     evaluated = dlctl.process("eval", "last", *QUIET, "--json").json
     assert evaluated["metrics"]["test/acc"] == pytest.approx(report["metrics"]["test/acc"], abs=0.01)
+
+
+def test_ranks_of_torchrun_take_part_in_one_run(dlctl: Dlctl) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    command = [*torchrun, "-m", "dlctl", "train", *DDP, *SHORT, "--json"]
+    done = subprocess.run(command, cwd=dlctl.root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    directory = Path(report["dir"])
+    assert [path.name for path in directory.parent.iterdir()] == [directory.name]
+    assert [row["epoch"] for row in rows(directory)] == ["0", "1", "2", ""]
 
 
 def test_ddp_is_interrupted_on_all_ranks_and_resumed(dlctl: Dlctl) -> None:
