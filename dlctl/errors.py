@@ -11,7 +11,7 @@ Interrupted (BaseException)  130 or 143: a signal stopped the run
 
 import errno
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 class DlctlError(Exception):
@@ -91,12 +91,20 @@ class Interrupted(BaseException):
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def disk_full(error: BaseException | None) -> OSError | None:
-    """The error among an exception's causes that says that nothing more can be written."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            return error
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what led to it, each once: causes can lead back to where they came from."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
         error = error.__cause__ or error.__context__
+
+
+def disk_full(error: BaseException) -> OSError | None:
+    """The error among an exception's causes that says that nothing more can be written."""
+    for each in chain(error):
+        if isinstance(each, OSError) and each.errno in _FULL:
+            return each
     return None
 
 

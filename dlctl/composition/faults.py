@@ -16,7 +16,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from dlctl.composition import preflight, search_path
 from dlctl.composition.preflight import present
 from dlctl.composition.provenance import origin
-from dlctl.errors import ConfigError, DlctlError
+from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.project import Project, shown
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def from_hydra(
     error: Exception,
 ) -> DlctlError:
     """What Hydra, OmegaConf or YAML raised while composing the files."""
-    for each in _chain(error):
+    for each in chain(error):
         if isinstance(each, yaml.MarkedYAMLError):
             return _broken_yaml(project, each)
     if isinstance(error, MissingConfigException):
@@ -159,7 +159,7 @@ def from_hydra(
                 hint=f"to leave it out: ~{item.key_or_group}",
                 key=item.key_or_group,
             )
-    reason = next((first_line(each) for each in _chain(error) if str(each).strip()), "")
+    reason = next((first_line(each) for each in chain(error) if str(each).strip()), "")
     if match := re.match(r"(In '.*': )?Could not override '([^']+)'", reason):
         return _unused_choice(project, name, match[2], reason)
     return ConfigError(f"cannot compose '{name}': {reason or type(error).__name__}")
@@ -212,12 +212,6 @@ def _file_of_mark(project: Project, mark: yaml.Mark) -> str | None:
 
 def _listed(project: Project, group: str) -> str:
     return ", ".join(search_path.options(project, group.partition("@")[0])) or "none"
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def first_line(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from lightning.pytorch.plugins import MixedPrecision, Precision
 from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dlctl.errors import ConfigError, DlctlError
+from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.pipeline import lean
 from dlctl.pipeline.checkpoints import AtomicCheckpointIO, keep_last
 from dlctl.utils.instantiators import instantiate_callbacks, instantiate_loggers
@@ -153,8 +153,7 @@ def _of_type(value: Any, kind: type[T], key: str) -> T:
 def _not_built(key: str, error: Exception) -> DlctlError:
     """Hydra's report of what a target raised, as one line."""
     cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    for cause in chain(error):
         if isinstance(cause, DlctlError):
             return cause
     lines = str(error).splitlines()

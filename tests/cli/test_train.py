@@ -204,6 +204,7 @@ def test_errors_are_json_with_json(dlctl: Dlctl) -> None:
         (("seed=-1",), 3, "the seed is '-1'"),
         (("tags=[]",), 3, "the run has no tags\n  dlctl train --tags a,b"),
         (("~model",), 3, "the config has no 'model'"),
+        (("data.batch_size=0",), 3, "batch_size must be at least 1, not 0"),
         (("trainer=gpu",), 3, "No supported gpu backend found"),
         (("+trainer.no_such_argument=1",), 3, "cannot build 'trainer'"),
         (("logger=comet",), 3, "pip install 'dlctl[comet]'"),
