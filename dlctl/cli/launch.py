@@ -38,25 +38,25 @@ def execute(
         work: takes the resolved config, and the same without secrets.
         checkpoint: from which it starts; the ranks that Lightning starts need to know.
     """
-    config, public = composed.resolve(run.dir), composed.public(run.dir)
     handed = {RUN_DIR: str(run.dir), CHECKPOINT: str(checkpoint or "")}
     if not run.child and (torchruns := _torchruns_store()):
         for name, value in handed.items():
             torchruns.set(name, value)
-    with _environment(handed), logs.to_run(run, composed, public):
-        _extras(run, public)
-        logs.take_over_lightnings()
-        try:
-            with record.record(run):
+    try:
+        with record.record(run), _environment(handed):
+            config, public = composed.resolve(run.dir), composed.public(run.dir)
+            with logs.to_run(run, composed, public):
+                _extras(run, public)
+                logs.take_over_lightnings()
                 try:
                     work(config, public)
                 except Exception:
                     log.exception("the run failed", extra=logs.FILE_ONLY)
                     raise
-        except DlctlError:
-            raise
-        except Exception as error:
-            raise _failed(run, error) from error
+    except DlctlError:
+        raise
+    except Exception as error:
+        raise _failed(run, error) from error
 
 
 def is_child() -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dlctl import redact
+from dlctl.errors import ConfigError
 from dlctl.project import shown
 from dlctl.runs.record import Run
 
@@ -36,11 +37,8 @@ def to_run(run: Run, composed: "Composed", public: "DictConfig") -> Iterator[Non
     """Log as ``hydra.job_logging`` says, but nothing on stdout; and put all back afterwards."""
     root = logging.getLogger()
     handlers, level, line = root.handlers[:], root.level, warnings.formatwarning
-    settings = composed.logging(run.dir)
-    if run.child:
-        settings = {"version": 1, "disable_existing_loggers": False}
     with warnings.catch_warnings():
-        logging.config.dictConfig(settings)
+        _configure(run, composed)
         own = [handler for handler in root.handlers if handler not in handlers]
         for handler in own:
             _adapt(handler)
@@ -60,6 +58,21 @@ def to_run(run: Run, composed: "Composed", public: "DictConfig") -> Iterator[Non
             root.setLevel(level)
             for handler in own:
                 handler.close()
+
+
+def _configure(run: Run, composed: "Composed") -> None:
+    try:
+        settings = composed.logging(run.dir)
+        if run.child:
+            settings = {"version": 1, "disable_existing_loggers": False}
+        logging.config.dictConfig(settings)
+    except Exception as error:
+        reason = error.__cause__ or error
+        raise ConfigError(
+            f"cannot log as hydra.job_logging says: {str(reason).splitlines()[0]}",
+            hint="look at configs/hydra, and at task_name, which names the log",
+            key="hydra.job_logging",
+        ) from error
 
 
 def take_over_lightnings() -> None:

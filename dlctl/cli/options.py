@@ -67,10 +67,10 @@ def as_overrides(
     """
     given = list(overrides or [])
     for word in given:
-        if "=" not in word and not word.startswith("~"):
+        if word.startswith("=") or ("=" not in word and not word.startswith("~")):
             raise UsageError(
                 f"'{word}' is not an override",
-                hint=f"write {word}=VALUE to set it, ~{word} to remove it",
+                hint="write KEY=VALUE to set a value, ~KEY to remove it",
             )
     options = []
     if experiment is not None:

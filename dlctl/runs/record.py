@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlctl import redact
-from dlctl.errors import Interrupted, disk_full
-from dlctl.project import Project
+from dlctl.errors import ConfigError, Interrupted, disk_full
+from dlctl.project import Project, shown
 from dlctl.runs import git, manifest
 from dlctl.runs.manifest import Kind, Manifest
 from dlctl.runs.stop import Stop
@@ -79,7 +79,7 @@ def start(project: Project, composed: "Composed", kind: Kind, **facts: Any) -> R
         overrides=list(composed.overrides),
         started=manifest.now(),
         experiment=composed.choices.get("experiment"),
-        tags=[str(tag) for tag in config.get("tags") or []],
+        tags=tags_of(config),
         seed=config.get("seed"),
         git=git.state(project.root),
         versions=_versions(),
@@ -94,6 +94,12 @@ def start(project: Project, composed: "Composed", kind: Kind, **facts: Any) -> R
         (directory / "code.patch").write_bytes(text.encode("utf-8", "surrogateescape"))
     _register(project, directory)
     return run
+
+
+def tags_of(config: Any) -> list[str]:
+    """The tags of a config, one or several."""
+    tags = config.get("tags") or []
+    return [tags] if isinstance(tags, str) else [str(tag) for tag in tags]
 
 
 def resume(run: Run, composed: "Composed | None" = None) -> None:
@@ -159,14 +165,19 @@ def _hashed(run: Run) -> dict[str, Any]:
 
 def _create(wanted: Path) -> Path:
     """Create a directory of that name, or the first free one of name-1, name-2, ..."""
-    wanted.parent.mkdir(parents=True, exist_ok=True)
     number = 0
     while True:
         directory = wanted.with_name(f"{wanted.name}-{number}") if number else wanted
         try:
+            directory.parent.mkdir(parents=True, exist_ok=True)
             directory.mkdir()
         except FileExistsError:
             number += 1
+        except OSError as error:
+            raise ConfigError(
+                f"cannot make the run's directory {shown(directory)}: {error.strerror}",
+                hint="paths.log_dir=FOLDER or hydra.run.dir=FOLDER names another",
+            ) from error
         else:
             return directory
 

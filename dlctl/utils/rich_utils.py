@@ -55,7 +55,8 @@ def enforce_tags(cfg: DictConfig, save_to: Path | None = None) -> list[str]:
     Raises:
         ConfigError: there are none and nobody to ask.
     """
-    tags = [str(tag) for tag in cfg.get("tags") or []]
+    known = cfg.get("tags") or []
+    tags = [known] if isinstance(known, str) else [str(tag) for tag in known]
     if not tags:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise ConfigError("the run has no tags", hint="dlctl train --tags a,b", key="tags")

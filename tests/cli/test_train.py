@@ -204,6 +204,9 @@ def test_errors_are_json_with_json(dlctl: Dlctl) -> None:
         (("seed=-1",), 3, "the seed is '-1'"),
         (("tags=[]",), 3, "the run has no tags\n  dlctl train --tags a,b"),
         (("~model",), 3, "the config has no 'model'"),
+        (("=3",), 2, "'=3' is not an override"),
+        (("task_name=a/b",), 3, "cannot log as hydra.job_logging says"),
+        (("hydra.run.dir=/proc/nowhere/run",), 3, "cannot make the run's directory /proc/nowhere/run"),
         (("data.batch_size=0",), 3, "batch_size must be at least 1, not 0"),
         (("trainer=gpu",), 3, "No supported gpu backend found"),
         (("+trainer.no_such_argument=1",), 3, "cannot build 'trainer'"),
@@ -221,6 +224,13 @@ def test_mistake_is_told_in_one_line_with_its_exit_code(
     assert said in result.err
     assert "Traceback" not in result.err
     assert result.out == ""
+
+
+def test_one_tag_needs_no_list_and_a_failed_start_is_recorded(dlctl: Dlctl) -> None:
+    dlctl.train(*FDR, "tags=mine", "hydra.job_logging.root.level=NOPE", code=3)
+    (facts,) = dlctl("runs", "list", "--json").json["runs"]
+    assert (facts["status"], facts["tags"]) == ("failed", ["mine"])
+    assert facts["error"]["type"] == "ConfigError"
 
 
 def test_loss_that_is_no_number_ends_the_run(dlctl: Dlctl) -> None:
