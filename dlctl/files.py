@@ -7,9 +7,10 @@ from pathlib import Path
 
 def atomic_write(file: Path, content: bytes | memoryview) -> None:
     """Write to a temporary name beside it, flush to the disk, and rename."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
-    temporary = Path(name)
+    temporary = None
     try:
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             stream.flush()
@@ -18,9 +19,10 @@ def atomic_write(file: Path, content: bytes | memoryview) -> None:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(file)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            # A write that finds the disk full does not know to which file.
+            # Not the temporary name; and a write that finds the disk full knows of no file.
             error.filename = str(file)
         raise
 

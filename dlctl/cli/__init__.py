@@ -12,7 +12,6 @@ from dlctl.errors import DlctlError, Interrupted, UsageError
 app = typer.Typer(
     name="dlctl",
     help="Compose a config, train, evaluate and predict with Hydra and PyTorch Lightning.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -54,6 +53,8 @@ def run(argv: list[str]) -> int:
     """
     traceback = "--traceback" in argv
     argv = [word for word in argv if word != "--traceback"]
+    if argv in ([], ["runs"]):
+        argv = [*argv, "--help"]
     try:
         _refuse_multirun(argv)
         return int(app(argv, prog_name="dlctl", standalone_mode=False) or 0)

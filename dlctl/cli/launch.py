@@ -131,6 +131,8 @@ def _failed(run: Run, error: Exception) -> RunFailed:
     own = [frame for frame in frames if installed not in frame.filename] or frames
     where = f" ({shown(own[-1].filename)}:{own[-1].lineno})" if own else ""
     text = next((line for line in str(error).splitlines() if line.strip()), "")
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        text = f"{error.strerror}: {shown(error.filename)}"
     return RunFailed(
         f"{type(error).__name__}: {text}{where}",
         hint=f"the traceback is in {shown(log_file(run))}; --traceback shows it here",

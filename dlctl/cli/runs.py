@@ -9,14 +9,14 @@ from dlctl.project import Project, shown
 from dlctl.runs import store
 from dlctl.runs.record import Run
 
-app = typer.Typer(help="List runs, show one.", no_args_is_help=True)
+app = typer.Typer(help="List runs, show one.")
 _STYLES = {"done": "green", "failed": "red", "lost": "red", "interrupted": "yellow"}
 
 
 @app.command("list")
 def list_(
     json: options.Json = False,
-    limit: Annotated[int | None, typer.Option("--limit", help="The newest so many only.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="The newest so many only.")] = None,
 ) -> None:
     """List the runs, newest first."""
     found = store.every(Project.find())[:limit]

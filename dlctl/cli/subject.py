@@ -39,10 +39,11 @@ def subject(project: Project, name: str, which: str, overrides: Sequence[str], t
     checkpoint, run = _find(project, name, which)
     from omegaconf import OmegaConf
 
+    from dlctl.composition.compose import read
     from dlctl.composition.reuse import evaluation
 
     if run is not None:
-        own: Any = OmegaConf.load(run.dir / ".hydra" / "config.yaml")
+        own: Any = read(run.dir / ".hydra" / "config.yaml")
         said = run.manifest.overrides
     else:
         # A checkpoint that was moved away from its run carries the config with it.
@@ -64,6 +65,10 @@ def _find(project: Project, name: str, which: str) -> tuple[Path, Run | None]:
     if which in ("best", "last"):
         found = run.checkpoint(which) or run.checkpoint("last")
         if found is None:
-            raise NotFoundError(f"{run.id} has no checkpoint", hint="it saved none before it ended")
+            about = run.manifest.evaluated
+            raise NotFoundError(
+                f"{run.id} has no checkpoint",
+                hint=f"it is about another run: {about}" if about else "it saved none before it ended",
+            )
         return found, run
     return store.existing_checkpoint(which), run

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,8 +21,8 @@ from omegaconf.errors import OmegaConfBaseException
 from dlctl import redact
 from dlctl.composition import faults, preflight
 from dlctl.composition.search_path import loader
-from dlctl.errors import DlctlError, raise_all
-from dlctl.project import Project
+from dlctl.errors import DlctlError, NotFoundError, raise_all
+from dlctl.project import Project, shown
 
 
 @dataclass(frozen=True)
@@ -109,15 +110,31 @@ class Composed:
 
 def load(project: Project, folder: Path) -> Composed:
     """What ``save`` wrote, ready to be resolved again."""
-    config, hydra = (OmegaConf.load(folder / file) for file in ("config.yaml", "hydra.yaml"))
-    overrides = OmegaConf.to_container(OmegaConf.load(folder / "overrides.yaml"))
-    assert isinstance(config, DictConfig)
-    assert isinstance(hydra, DictConfig)
-    assert isinstance(overrides, list)
+    config, hydra = read(folder / "config.yaml"), read(folder / "hydra.yaml")
+    said = folder / "overrides.yaml"
     setup_globals()
     config["hydra"] = hydra["hydra"]
     OmegaConf.set_struct(config, True)
-    return Composed(project, "train", config, tuple(map(str, overrides)))
+    overrides = said.read_text(encoding="utf-8") if said.is_file() else "[]"
+    return Composed(project, "train", config, tuple(map(str, OmegaConf.create(overrides))))
+
+
+def read(file: Path) -> DictConfig:
+    """A config that a run has kept.
+
+    Raises:
+        NotFoundError: it is not there or is damaged.
+    """
+    try:
+        config = OmegaConf.load(file)
+    except (OSError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise NotFoundError(
+            f"cannot read the run's config {shown(file)}: {faults.first_line(error)}",
+            hint="its checkpoints carry the config too: dlctl eval CKPT",
+        ) from error
+    if not isinstance(config, DictConfig):
+        raise NotFoundError(f"{shown(file)} is not a config")
+    return config
 
 
 def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed:

@@ -46,6 +46,12 @@ def test_other_formats_are_refused_before_the_work(trained: Dlctl) -> None:
     assert "cannot write predictions as '.xlsx'\n  name a file that ends in .csv or .jsonl" in result.err
 
 
+def test_output_that_cannot_be_written_is_told_before_the_work(trained: Dlctl) -> None:
+    for output in ("/proc/nowhere/preds.csv", "logs"):
+        assert f"cannot write {output}" in predict(trained, "--output", output, code=3).err
+    assert not (trained.root / "logs/predict").exists()
+
+
 def test_data_module_may_write_its_own_format(trained: Dlctl) -> None:
     (trained.root / "own_data.py").write_text(
         "from dlctl.data.mnist_datamodule import MNISTDataModule\n"

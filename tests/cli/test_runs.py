@@ -124,6 +124,20 @@ def test_close_name_is_suggested_and_broken_manifests_do_not_hide_the_rest(dlctl
     assert len(dlctl("runs", "list", "--json").json["runs"]) == 1
 
 
+def test_help_is_shown_where_nothing_is_asked(dlctl: Dlctl) -> None:
+    assert "predict" in dlctl().out
+    assert "list" in dlctl("runs").out
+
+
+def test_damaged_config_of_a_run_is_told(trained: Dlctl) -> None:
+    folder = trained.run_dir() / ".hydra"
+    (folder / "config.yaml").write_text("a: [1")
+    for words in (("eval", "last"), ("train", "--resume", "last")):
+        told = trained(*words, code=4).err
+        assert "cannot read the run's config logs/train/runs/" in told
+        assert "dlctl eval CKPT" in told
+
+
 def test_run_outside_of_logs_is_listed_too(dlctl: Dlctl, tmp_path: Path) -> None:
     words = ("extras.print_config=false", "trainer.fast_dev_run=true")
     dlctl("train", *words, f"hydra.run.dir={tmp_path}/elsewhere")
