@@ -46,6 +46,33 @@ class Project:
         """Where runs are written unless the config says otherwise."""
         return self.root / "logs"
 
+    @property
+    def folders(self) -> list[Path]:
+        """The folders a config is looked for in, first match wins."""
+        own = [self.configs] if self.configs and self.configs != self.packaged else []
+        return [*own, self.packaged]
+
+    def options(self, group: str) -> dict[str, Path]:
+        """The options of a group, project and packaged ones together, sorted, and the file of each."""
+        found: dict[str, Path] = {}
+        for folder in reversed(self.folders):
+            found |= {file.stem: file for file in (folder / group).glob("*.yaml") if file.is_file()}
+        return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line, printed as ``configs/train.yaml:7``; of dlctl's own configs as ``dlctl:train.yaml:7``."""
+
+    file: Path
+    line: int
+
+    def __str__(self) -> str:
+        packaged = packaged_configs()
+        if self.file.is_relative_to(packaged) and not packaged.is_relative_to(Path.cwd()):
+            return f"dlctl:{self.file.relative_to(packaged)}:{self.line}"
+        return f"{shown(self.file)}:{self.line}"
+
 
 def packaged_configs() -> Path:
     """The configs that come with dlctl: beside the package in a checkout, inside it in a wheel."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dlctl import __version__
-from dlctl.cli import debug, eval, predict, runs, train
+from dlctl.cli import debug, eval, predict, runs, show_config, train
 from dlctl.errors import DlctlError, Interrupted, UsageError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command("train")(train.command)
 app.command("eval")(eval.command)
 app.command("predict")(predict.command)
 app.command("debug")(debug.command)
+app.command("show-config")(show_config.command)
 app.add_typer(runs.app, name="runs")
 
 

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dlctl import redact
 from dlctl.composition import faults, preflight
+from dlctl.composition.provenance import Trail
 from dlctl.composition.search_path import loader
 from dlctl.errors import DlctlError, NotFoundError, raise_all
-from dlctl.project import Project, shown
+from dlctl.project import Place, Project, shown
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,19 @@ class Composed:
     def choices(self) -> dict[str, Any]:
         """Group -> chosen option, as ``{"model": "mnist", ...}``."""
         return dict(OmegaConf.select(self.full, "hydra.runtime.choices") or {})
+
+    @cached_property
+    def trail(self) -> Trail:
+        """Which files and overrides set what."""
+        values = [item for item in parse(self.overrides) if line_of(item) not in self.groups]
+        return Trail(self.project, self.name, self.groups, values)
+
+    def place(self, key: str) -> Place | None:
+        """The line of a file that set a key last, before the command line; None if no file did."""
+        try:
+            return self.trail.place(tuple(key.split(".")))
+        except (HydraException, ValueError):
+            return None
 
     def run_dir(self) -> Path:
         """The directory that ``hydra.run.dir`` asks for, absolute; nothing is created."""

@@ -13,9 +13,8 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from dlctl.composition import preflight, search_path
+from dlctl.composition import preflight
 from dlctl.composition.preflight import present
-from dlctl.composition.provenance import origin
 from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.project import Project, shown
 
@@ -109,7 +108,7 @@ def leaves(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]
 
 def missing(composed: "Composed", key: str) -> ConfigError:
     """A value that the config leaves to the user (``???``)."""
-    place = origin(composed.project, composed.name, composed.groups, key)
+    place = composed.place(key)
     where = f" ({place})" if place else ""
     return ConfigError(f"'{key}' has no value{where}", hint=f"give one: {key}=VALUE", key=key)
 
@@ -126,7 +125,7 @@ def unresolvable(composed: "Composed", config: DictConfig, error: Exception) -> 
 
 
 def _unresolvable(composed: "Composed", key: str, error: Exception) -> ConfigError:
-    place = origin(composed.project, composed.name, composed.groups, key)
+    place = composed.place(key)
     reason = first_line(error)
     if isinstance(error, RecursionError) or "recursi" in reason.lower():
         reason = "its interpolation leads in a circle"
@@ -179,7 +178,7 @@ def _no_option(project: Project, error: MissingConfigException) -> ConfigError:
     group, _, option = missing_file.rpartition("/")
     if not group:
         return ConfigError(f"there is no config '{option}'", hint="it belongs in configs/")
-    known = search_path.options(project, group)
+    known = project.options(group)
     close = get_close_matches(option, known, n=3, cutoff=0.5)
     label = "experiment" if group == "experiment" else f"option of '{group}'"
     hint = f"did you mean {' or '.join(f'{group}={each}' for each in close)}?\n" if close else ""
@@ -211,7 +210,7 @@ def _file_of_mark(project: Project, mark: yaml.Mark) -> str | None:
 
 
 def _listed(project: Project, group: str) -> str:
-    return ", ".join(search_path.options(project, group.partition("@")[0])) or "none"
+    return ", ".join(project.options(group.partition("@")[0])) or "none"
 
 
 def first_line(error: BaseException) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, Node, OmegaConf
 
-from dlctl.composition.provenance import origin
 from dlctl.composition.signatures import Annotation, annotation
 from dlctl.errors import ConfigError, DlctlError
 
@@ -39,7 +38,7 @@ def misfits(composed: "Composed", before: DictConfig, overrides: Sequence[Overri
 
 def present(composed: "Composed", key: str, value: Any) -> str:
     """A key's value and where it was set: ``= 0.001, set in configs/model/mnist.yaml:6``."""
-    place = origin(composed.project, composed.name, composed.groups, key)
+    place = composed.place(key)
     shown = [] if isinstance(value, DictConfig) else [f"= {word(value)}"]
     return ", ".join([*shown, *([f"set in {place}"] if place else [])])
 

@@ -1,76 +1,252 @@
-"""Which file and line set a value."""
+"""Which files made a config, in which order and why, and which line or override set a value."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import yaml
-from hydra.core.default_element import ResultDefault
-from hydra.errors import HydraException
-from hydra.types import RunMode
+from hydra._internal.config_repository import IConfigRepository
+from hydra._internal.defaults_list import create_defaults_list
+from hydra.core.default_element import DefaultsTreeNode, GroupDefault, InputDefault
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
 
-from dlctl.composition import search_path
-from dlctl.project import Project, shown
+from dlctl.composition import config_files, search_path
+from dlctl.composition.config_files import Keys
+from dlctl.project import Place, Project
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A config in the defaults tree, with what chose it.
+
+    Attributes:
+        title: as a defaults list has it: ``data: mnist_mini`` or ``model_checkpoint``.
+        config: ``data/mnist_mini``; None if nothing was chosen.
+        file: where it lies; None for what Hydra keeps in Python.
+        package: the keys below which its values go.
+        asked: the entry of the defaults list that names it; None for the primary config.
+        chosen: what replaced the option of that entry: an override, or the place of another entry.
+        instead: the option that was replaced.
+        parent: the config in whose defaults list it stands.
+        parts: its own defaults in merge order, and among them itself, where its values are merged.
+    """
+
+    title: str
+    config: str | None = None
+    file: Path | None = None
+    package: Keys = ()
+    asked: Place | None = None
+    chosen: str | Place | None = None
+    instead: str | None = None
+    parent: "Layer | None" = None
+    parts: list["Layer"] = field(default_factory=list, repr=False)
+
+    @property
+    def why(self) -> str:
+        """Why this config is in the game, from here up to the primary one."""
+        if self.parent is None:
+            return "the primary config"
+        where = f"{self.title} in {self.asked}" if self.asked else self.title
+        if self.chosen:
+            where += f", chosen by {self.chosen}"
+        return where if self.parent.parent is None else f"{where} < {self.parent.why}"
 
 
 @dataclass(frozen=True)
-class Origin:
-    """A place in a config file."""
+class Step:
+    """A moment in the history of a value.
 
-    file: Path
-    line: int
+    Attributes:
+        key: what was set: the key itself or one above it.
+        value: as it was written.
+        by: the place or the override that set it.
+        why: why that was in the game.
+    """
 
-    def __str__(self) -> str:
-        return f"{shown(self.file)}:{self.line}"
+    key: str
+    value: str
+    by: Place | str
+    why: str
 
 
-def origin(project: Project, name: str, choices: Sequence[str], key: str) -> Origin | None:
-    """The place that set a key last, before the command line; None if no file did.
+class Trail:
+    """How a config came about.
 
     Args:
         project: whose configs are read.
         name: the primary config.
-        choices: the group choices of the command line.
-        key: dotted, ``model.optimizer.lr``.
+        groups: the group choices of the command line.
+        values: the other overrides of the command line.
+
+    Raises:
+        HydraException, ValueError: the defaults lists do not fit together.
     """
-    try:
-        defaults = (
-            search_path.loader(project).compute_defaults_list(name, list(choices), RunMode.RUN).defaults
-        )
-    except (HydraException, ValueError):
+
+    def __init__(
+        self, project: Project, name: str, groups: Sequence[str] = (), values: Sequence[Override] = ()
+    ) -> None:
+        configs = search_path.loader(project)
+        parsed, self._repository = configs._parse_overrides_and_create_caching_repo(name, list(groups))
+        found = create_defaults_list(self._repository, name, parsed, prepend_hydra=True, skip_missing=False)
+        self._overrides = found.overrides
+        self._groups = list(groups)
+        self._values = list(values)
+        self.layers: list[Layer] = []
+        self.roots = [self._layer(child, None) for child in found.defaults_tree.children or []]
+
+    @property
+    def root(self) -> Layer:
+        """The primary config; the one before it is Hydra's own."""
+        return self.roots[-1]
+
+    def history(self, keys: Keys) -> list[Step]:
+        """Everything that set a value, the one that won last."""
+        steps = [step for layer in self.layers if (step := self._in_file(layer, keys))]
+        return steps + [step for item in self._values if (step := _in_override(item, keys))]
+
+    def place(self, keys: Keys) -> Place | None:
+        """The line of a file that set a value last, before the command line."""
+        for layer in reversed(self.layers):
+            if step := self._in_file(layer, keys):
+                assert isinstance(step.by, Place)
+                return step.by
         return None
-    for default in reversed(defaults):
-        if place := _place(project, default, key):
-            return place
+
+    def _in_file(self, layer: Layer, keys: Keys) -> Step | None:
+        count = len(layer.package)
+        if layer.file is None or tuple(map(str, keys[:count])) != layer.package or len(keys) == count:
+            return None
+        found = config_files.find(config_files.nodes(layer.file), keys[count:])
+        if found is None:
+            return None
+        depth, line, node = found
+        key = dotted(keys[: count + depth])
+        return Step(key, config_files.written(node), Place(layer.file, line), layer.why)
+
+    def _layer(self, part: DefaultsTreeNode | InputDefault, parent: Layer | None) -> Layer:
+        """A part of the defaults tree, and in ``self.layers`` the configs in their merge order."""
+        node = part.node if isinstance(part, DefaultsTreeNode) else part
+        config = node.get_config_path() if node.get_name() is not None else None
+        entry = _entry(parent.file, node) if parent else None
+        chosen = self._chosen(node)
+        layer = Layer(
+            title=_title(node),
+            config=config,
+            file=_file(self._repository, config) if config and not node.is_deleted() else None,
+            package=_package(node.get_final_package()),
+            asked=Place(parent.file, entry[0]) if parent and parent.file and entry else None,
+            chosen=chosen,
+            instead=entry[1] if entry and chosen else None,
+            parent=parent,
+        )
+        for child in (part.children or []) if isinstance(part, DefaultsTreeNode) else []:
+            if isinstance(child, InputDefault) and child.is_self():
+                self.layers.append(layer)
+                layer.parts.append(layer)
+            else:
+                layer.parts.append(self._layer(child, layer))
+        if layer not in layer.parts:
+            self.layers.append(layer)
+        return layer
+
+    def _chosen(self, node: InputDefault) -> str | Place | None:
+        if not isinstance(node, GroupDefault):
+            return None
+        key = node.get_override_key()
+        if node.external_append or node.is_deleted():
+            return next((text for text in self._groups if text.lstrip("+~").startswith(key)), None)
+        known = self._overrides.override_metadata.get(key)
+        if known is None or not node.config_name_overridden:
+            return None
+        if known.external_override:
+            return next((text for text in reversed(self._groups) if text.startswith(f"{key}=")), None)
+        file = _file(self._repository, known.containing_config_path or "")
+        for line, entry, _ in entries(file) if file else []:
+            words = entry.split()
+            if "override" in words and words[-1].strip("/") == key:
+                return Place(file, line) if file else None
+        return known.containing_config_path
+
+
+def dotted(keys: Keys) -> str:
+    """Keys as people write them: ``model.optimizer.lr``, ``data.mirrors[0]``."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return text.removeprefix(".")
+
+
+def entries(file: Path) -> list[tuple[int, str, yaml.Node | None]]:
+    """The defaults list of a file: line, ``override /data`` or ``model_checkpoint``, and the option."""
+    found = config_files.find(config_files.nodes(file), ("defaults",))
+    if found is None or not isinstance(found[2], yaml.SequenceNode):
+        return []
+    listed: list[tuple[int, str, yaml.Node | None]] = []
+    for node in found[2].value:
+        line = node.start_mark.line + 1
+        if isinstance(node, yaml.ScalarNode):
+            listed.append((line, str(node.value), None))
+        elif isinstance(node, yaml.MappingNode):
+            listed += [(line, str(key.value), value) for key, value in node.value]
+    return listed
+
+
+def _entry(file: Path | None, node: InputDefault) -> tuple[int, str] | None:
+    """The line of the defaults list that asks for a config, and the option it names."""
+    if file is None:
+        return None
+    name = str(node.group if isinstance(node, GroupDefault) else getattr(node, "path", ""))
+    for line, entry, option in entries(file):
+        written = entry.split()[-1].partition("@")[0]
+        # A list of options becomes one config each: callbacks: [default, rich] asks for callbacks/default.
+        if written == name or (isinstance(option, yaml.SequenceNode) and name.rpartition("/")[0] == written):
+            return line, config_files.written(option) if option is not None else ""
     return None
 
 
-def _place(project: Project, default: ResultDefault, key: str) -> Origin | None:
-    file = search_path.file_of(project, default.config_path or "")
-    if file is None:
-        return None
-    package = [] if default.package in (None, "", "_global_") else str(default.package).split(".")
-    path = key.split(".")
-    if path[: len(package)] != package:
-        return None
-    try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, yaml.YAMLError):
-        return None
-    line = _line(root, path[len(package) :])
-    return Origin(file, line) if line else None
+def _title(node: InputDefault) -> str:
+    if isinstance(node, GroupDefault):
+        name = node.get_name()
+        return f"{node.get_override_key()}: {name if name is not None else 'null'}"
+    return str(getattr(node, "path", ""))
 
 
-def _line(node: yaml.Node | None, path: Sequence[str]) -> int | None:
-    """The line, from 1, of the key that a path ends in."""
-    line = None
-    for part in path:
-        if not isinstance(node, yaml.MappingNode):
+def _package(package: str) -> Keys:
+    return () if package in ("", "_global_") else tuple(package.split("."))
+
+
+def _file(repository: IConfigRepository, config: str) -> Path | None:
+    """The file behind ``model/mnist``; None for what is registered in Python."""
+    for source in repository.get_sources():
+        if source.is_config(config):
+            name = source._normalize_file_name(config)
+            if source.scheme() == "file":
+                return Path(source.path) / name
+            if source.scheme() == "pkg":
+                return Path(str(resources.files(source.path).joinpath(name)))
             return None
-        for name, value in node.value:
-            if str(name.value) == part:
-                line, node = name.start_mark.line + 1, value
-                break
-        else:
+    return None
+
+
+def _in_override(item: Override, keys: Keys) -> Step | None:
+    """What an override says about a key: of the key itself, or of one above it."""
+    own = tuple(item.key_or_group.split("."))
+    if tuple(map(str, keys[: len(own)])) != own:
+        return None
+    value: Any = None if item.is_delete() else item.value()
+    for key in keys[len(own) :]:
+        if isinstance(value, dict) and key not in value:
             return None
-    return line
+        if isinstance(value, dict) or (isinstance(value, list) and key in range(len(value))):
+            value = value[key]  # type: ignore[index]
+    shown = "(removed)" if item.is_delete() else _shown(value)
+    return Step(item.key_or_group, shown, str(item.input_line), "the command line")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return str(OmegaConf.to_container(OmegaConf.create(value)))
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from dlctl.composition import search_path
 from dlctl.composition.compose import compose, load
 from dlctl.composition.reuse import differences, over
 from dlctl.composition.source import locate
@@ -191,7 +190,7 @@ def test_projects_file_comes_first_and_is_named(project: Project) -> None:
     (project.root / "configs/model/mnist.yaml").write_text(text)
     assert compose(project, "train").config.model.optimizer.lr == 0.125
     assert "(= 0.125, set in configs/model/mnist.yaml:" in fault(project, "model.optimizer.lr=abc")
-    assert search_path.options(project, "model") == ["mnist"]
+    assert list(project.options("model")) == ["mnist"]
 
 
 def test_saved_config_loads_on_its_own_and_takes_values_and_choices(project: Project, tmp_path: Path) -> None:

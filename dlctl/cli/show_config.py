@@ -1,0 +1,214 @@
+"""``dlctl show-config``: the composed config, and where everything in it comes from."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from dlctl.cli import options, render, views
+from dlctl.errors import ConfigError, UsageError
+from dlctl.project import Place, Project
+
+if TYPE_CHECKING:
+    from dlctl.composition.compose import Composed
+    from dlctl.composition.config_files import Keys
+    from dlctl.composition.explain import Fact
+    from dlctl.composition.provenance import Layer
+
+Format = Literal["tree", "yaml", "json"]
+
+
+def command(
+    overrides: options.Overrides = None,
+    experiment: options.Experiment = None,
+    debug: options.Debug = None,
+    config: Annotated[str, typer.Option("--config", metavar="NAME", help="train, eval or sweep.")] = "train",
+    format: Annotated[
+        Format | None, typer.Option("--format", help="A tree is the default on a terminal, YAML in a pipe.")
+    ] = None,
+    resolve: Annotated[bool, typer.Option("--resolve", help="Replace interpolations by values.")] = False,
+    package: Annotated[
+        str | None, typer.Option("--package", metavar="KEY", help="Show the part under a key only.")
+    ] = None,
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Show the line or override behind every value.")
+    ] = False,
+    history: Annotated[
+        str | None, typer.Option("--history", metavar="KEY", help="Show everything that set a value.")
+    ] = None,
+    defaults: Annotated[
+        bool, typer.Option("--defaults", help="Show the tree of config files and what chose them.")
+    ] = False,
+    diff: Annotated[
+        str | None,
+        typer.Option("--diff", metavar="RUN|NAME", help="Show what differs from a run or experiment."),
+    ] = None,
+) -> None:
+    """Show the config as a command would compose it, and explain it.
+
+    Where does this value come from? dlctl show-config --history model.optimizer.lr
+    """
+    from dlctl.composition.compose import compose
+
+    if sum([origin, history is not None, defaults, diff is not None]) > 1:
+        raise UsageError("--origin, --history, --defaults and --diff exclude each other")
+    project = Project.find()
+    composed = compose(project, config, options.as_overrides(overrides, experiment=experiment, debug=debug))
+    chosen = format or ("tree" if render.console().is_terminal else "yaml")
+    if history is not None:
+        _history(composed, history, chosen)
+    elif defaults:
+        _defaults(composed, chosen)
+    elif diff is not None:
+        _diff(composed, diff, package, resolve=resolve, format=chosen)
+    else:
+        _config(composed, package, resolve=resolve, origin=origin, format=chosen)
+
+
+def _config(
+    composed: "Composed", package: str | None, *, resolve: bool, origin: bool, format: Format
+) -> None:
+    part, keys = _part(composed, package, resolve=resolve)
+    if not origin and format == "json":
+        print(json.dumps(part, indent=2, default=str))
+    elif not origin and format == "yaml":
+        print(views.yaml(part), end="")
+    elif not origin:
+        render.console().print(views.tree(part, package or composed.name, {}))
+    else:
+        _origins(composed, part, keys, format)
+
+
+def _origins(composed: "Composed", part: Any, keys: "Keys", format: Format) -> None:
+    from dlctl.composition.explain import facts
+    from dlctl.composition.provenance import dotted
+
+    found = {fact.keys[len(keys) :]: fact for fact in facts(composed, part, keys)}
+    if format == "json":
+        entries = {dotted(fact.keys): _fact(composed, fact) for fact in found.values()}
+        print(json.dumps(entries, indent=2, default=str))
+        return
+    told = {keys: views.told(fact) for keys, fact in found.items()}
+    if format == "yaml":
+        print(views.commented(part, told), end="")
+    else:
+        render.console().print(views.tree(part, dotted(keys) or composed.name, told))
+    if any(each.startswith("dlctl:") for each in told.values()):
+        render.note(f"dlctl: is {composed.project.packaged}")
+
+
+def _part(composed: "Composed", package: str | None, *, resolve: bool) -> tuple[Any, "Keys"]:
+    """The part of the config that is asked for, and the way down to it."""
+    from dlctl.composition import explain, faults
+
+    hydra = (package or "").partition(".")[0] == "hydra"
+    whole = explain.plain(composed, resolve=resolve, hydra=hydra)
+    keys = tuple((package or "").replace("/", ".").split(".")) if package else ()
+    part = whole
+    for key in keys:
+        if not isinstance(part, dict) or key not in part:
+            close = faults.close_keys(composed.full, str(package))
+            raise ConfigError(
+                f"unknown key '{package}'",
+                hint=f"did you mean {' or '.join(close)}?"
+                if close
+                else "dlctl show-config shows what there is",
+                key=package,
+                suggestions=list(close),
+            )
+        part = part[key]
+    return part, keys
+
+
+def _history(composed: "Composed", key: str, format: Format) -> None:
+    """Everything that set a value, the last of them last."""
+    from dlctl.composition import explain
+
+    keys = tuple(key.split("."))
+    steps = composed.trail.history(keys)
+    if not steps:
+        _part(composed, key, resolve=False)
+    whole = explain.plain(composed, hydra=keys[0] == "hydra")
+    value = explain.at(whole, keys)
+    if format == "json":
+        history = [{"value": step.value, **_by(composed, step.by), "why": step.why} for step in steps]
+        render.as_json({"key": key, "value": value, "history": history})
+        return
+    out = render.console()
+    out.print(f"[bold]{key}[/]: ", end="")
+    out.print(views.yaml(value).strip() if not isinstance(value, dict) else "", markup=False)
+    for number, step in enumerate(steps, 1):
+        what = step.value if step.key == key else f"{step.key}: {step.value}"
+        won = number == len(steps)
+        out.print(f"{number:>3}. {what}", markup=False, style="bold" if won else "", end="  ")
+        out.print(str(step.by), markup=False, style="cyan")
+        for line in step.why.split(" < "):
+            out.print(f"     {line}", markup=False, style="dim")
+    if not steps:
+        out.print("     set by Hydra itself", style="dim")
+
+
+def _defaults(composed: "Composed", format: Format) -> None:
+    """The tree of config files as it was resolved."""
+    root = composed.trail.root
+    if format == "json":
+        render.as_json({"defaults": _layer(composed, root)})
+        return
+    render.console().print(views.defaults(root))
+
+
+def _diff(composed: "Composed", other: str, package: str | None, *, resolve: bool, format: Format) -> None:
+    """What differs from a run's or an experiment's config."""
+    from dlctl.composition import explain
+    from dlctl.composition.compose import compose, load
+    from dlctl.runs import store
+
+    project = composed.project
+    if other in project.options("experiment"):
+        old = compose(project, composed.name, [f"experiment={other}"])
+    else:
+        old = load(project, store.find(project, other).dir / ".hydra")
+    ours, keys = _part(composed, package, resolve=resolve)
+    theirs = explain.at(explain.plain(old, resolve=resolve), keys)
+    found = explain.differences(theirs, ours)
+    if format == "json":
+        entries = [
+            {"key": key, **({"old": a} if a is not ... else {}), **({"new": b} if b is not ... else {})}
+            for key, a, b in found
+        ]
+        render.as_json({"other": other, "differences": entries})
+        return
+    if not found:
+        render.note(f"no difference from {other}")
+    out = render.console()
+    for key, old_value, new_value in found:
+        out.print(f"[bold]{key}[/]: ", end="")
+        out.print(f"[red]{views.flow(old_value)}[/] -> [green]{views.flow(new_value)}[/]")
+
+
+def _layer(composed: "Composed", layer: "Layer") -> dict[str, Any]:
+    return {
+        "name": layer.title,
+        "config": layer.config,
+        "file": str(layer.file) if layer.file else None,
+        "chosen_by": str(layer.chosen) if layer.chosen else None,
+        "instead_of": layer.instead,
+        "defaults": ["_self_" if part is layer else _layer(composed, part) for part in layer.parts],
+    }
+
+
+def _fact(composed: "Composed", fact: "Fact") -> dict[str, Any]:
+    points = [{"key": name, **(_by(composed, by) if by else {})} for name, by in fact.points]
+    return {
+        "value": fact.value,
+        **_by(composed, fact.by),
+        **({"points_to": points, "resolved": fact.resolved} if points else {}),
+    }
+
+
+def _by(composed: "Composed", by: Place | str) -> dict[str, Any]:
+    if isinstance(by, str):
+        return {"override": by}
+    own = composed.project.configs
+    packaged = not (own and by.file.is_relative_to(own))
+    return {"file": str(by.file), "line": by.line, "packaged": packaged}

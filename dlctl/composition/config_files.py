@@ -1,0 +1,128 @@
+"""Config files, read once: their values for Hydra, their lines for whoever asks where a value comes from."""
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from omegaconf import OmegaConf
+from omegaconf._utils import get_yaml_loader
+
+# The way down to a value: keys, and the numbers of list items.
+Keys = tuple[str | int, ...]
+
+
+class YamlSource(FileConfigSource):
+    """Hydra's source of config files, with libyaml and without parsing a file twice."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """A config and its header.
+
+        Raises:
+            ConfigLoadError: there is no such file, or it is neither a mapping nor a list.
+            yaml.YAMLError: it is not YAML.
+        """
+        file = Path(self.path) / self._normalize_file_name(config_path)
+        if not file.is_file():
+            raise ConfigLoadError(f"Config not found : {file}")
+        value = values(file)
+        if isinstance(value, str):
+            value = {value: None}
+        elif not isinstance(value, dict | list | None):
+            raise ConfigLoadError(f"{file} holds neither a mapping nor a list")
+        return ConfigResult(
+            config=OmegaConf.create(value if value is not None else {}),
+            path=f"{self.scheme()}://{self.path}",
+            provider=self.provider,
+            header=ConfigSource._get_header_dict(text(file)[:512]),
+        )
+
+
+def text(file: Path) -> str:
+    """What a file says; bytes that are no UTF-8 become question marks."""
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
+def values(file: Path) -> Any:
+    """What a file holds, as Python objects that nobody may change."""
+    return _parsed(str(file), *_state(file))[1]
+
+
+def nodes(file: Path) -> yaml.Node | None:
+    """The syntax tree of a file, whose marks tell lines; None if it is empty or broken."""
+    try:
+        return _parsed(str(file), *_state(file))[0]
+    except (OSError, yaml.YAMLError):
+        return None
+
+
+def find(node: yaml.Node | None, path: Sequence[str | int]) -> tuple[int, int, yaml.Node] | None:
+    """Follow a path down a syntax tree.
+
+    Returns:
+        how many parts of the path were followed, the line (from 1) of the last of them, and the node there;
+        None if the path leads elsewhere. A scalar on the way ends it: ``model: null`` says something
+        about every key below ``model``.
+    """
+    line = 0
+    for depth, part in enumerate(path):
+        if isinstance(node, yaml.MappingNode):
+            # Where a mapping takes in another one (<<), what it says itself stands behind.
+            pairs = [(k, v) for k, v in node.value if str(getattr(k, "value", None)) == str(part)]
+            if not pairs:
+                return None
+            line, node = pairs[-1][0].start_mark.line + 1, pairs[-1][1]
+        elif isinstance(node, yaml.SequenceNode):
+            if not isinstance(part, int) or part >= len(node.value):
+                return None
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return (depth, line, node) if depth and node else None
+    return (len(path), line, node) if node else None
+
+
+def _state(file: Path) -> tuple[int, int]:
+    state = file.stat()
+    return state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=1024)
+def _parsed(file: str, modified: int, size: int) -> tuple[yaml.Node | None, Any]:
+    with Path(file).open("rb") as stream:
+        loader = _loader()(stream)
+        try:
+            node = loader.get_single_node()
+            return node, loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+
+
+@cache
+def _loader() -> Any:
+    """OmegaConf's YAML dialect, read with libyaml where there is one: a third of composing is parsing."""
+    dialect: Any = get_yaml_loader()
+    if not yaml.__with_libyaml__:
+        return dialect
+    parser: Any = yaml.CSafeLoader.__mro__[1]
+
+    def start(self: Any, stream: Any) -> None:
+        parser.__init__(self, stream)
+        yaml.constructor.SafeConstructor.__init__(self)
+        yaml.resolver.Resolver.__init__(self)
+
+    return type("Loader", (parser, dialect), {"__init__": start})
+
+
+def written(node: yaml.Node) -> str:
+    """A value as it stands in its file, on one line."""
+    if isinstance(node, yaml.SequenceNode):
+        return f"[{', '.join(map(written, node.value))}]"
+    if isinstance(node, yaml.MappingNode):
+        return f"{{{', '.join(f'{written(key)}: {written(value)}' for key, value in node.value)}}}"
+    if isinstance(node, yaml.ScalarNode) and node.style in ("'", '"'):
+        return f"{node.style}{node.value}{node.style}"
+    return str(node.value) or "null"
