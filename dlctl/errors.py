@@ -12,6 +12,10 @@ Interrupted (BaseException)  130 or 143: a signal stopped the run
 import errno
 import signal
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlctl.project import Place
 
 
 class DlctlError(Exception):
@@ -22,6 +26,8 @@ class DlctlError(Exception):
         hint: what to do, one line or several.
         key: the config key concerned, for ``--json``.
         suggestions: close names that do exist, or values that would do.
+        place: the line of the file that is wrong.
+        topic: what kind of thing is wrong, for ``dlctl check --json``.
     """
 
     exit_code = 1
@@ -34,12 +40,16 @@ class DlctlError(Exception):
         hint: str | None = None,
         key: str | None = None,
         suggestions: Sequence[str] = (),
+        place: "Place | None" = None,
+        topic: str = "config",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.key = key
         self.suggestions = tuple(suggestions)
+        self.place = place
+        self.topic = topic
 
 
 class RunFailed(DlctlError):

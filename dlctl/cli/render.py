@@ -42,7 +42,8 @@ def error(fault: DlctlError, *, as_json: bool) -> None:
     out = console(stderr=True)
     for each in faults:
         out.print("[bold red]error:[/] ", end="")
-        out.print(redact.text(each.message), markup=False)
+        where = f"{each.place}: " if each.place else ""
+        out.print(redact.text(f"{where}{each.message}"), markup=False)
         for line in (each.hint or "").splitlines():
             out.print(f"  {redact.text(line)}", markup=False)
 
@@ -54,6 +55,7 @@ def _fact(fault: DlctlError) -> dict[str, Any]:
         "key": fault.key,
         "suggestions": list(fault.suggestions),
         "hint": fault.hint,
+        **({"file": str(fault.place.file), "line": fault.place.line} if fault.place else {}),
     }
 
 

@@ -11,8 +11,8 @@ from dlctl.project import Place, Project
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
-    from dlctl.composition.config_files import Keys
     from dlctl.composition.explain import Fact
+    from dlctl.composition.keys import Keys
     from dlctl.composition.provenance import Layer
 
 Format = Literal["tree", "yaml", "json"]
@@ -81,7 +81,7 @@ def _config(
 
 def _origins(composed: "Composed", part: Any, keys: "Keys", format: Format) -> None:
     from dlctl.composition.explain import facts
-    from dlctl.composition.provenance import dotted
+    from dlctl.composition.keys import dotted
 
     found = {fact.keys[len(keys) :]: fact for fact in facts(composed, part, keys)}
     if format == "json":
@@ -123,13 +123,14 @@ def _part(composed: "Composed", package: str | None, *, resolve: bool) -> tuple[
 def _history(composed: "Composed", key: str, format: Format) -> None:
     """Everything that set a value, the last of them last."""
     from dlctl.composition import explain
+    from dlctl.composition.keys import at
 
     keys = tuple(key.split("."))
     steps = composed.trail.history(keys)
     if not steps:
         _part(composed, key, resolve=False)
     whole = explain.plain(composed, hydra=keys[0] == "hydra")
-    value = explain.at(whole, keys)
+    value = at(whole, keys)
     if format == "json":
         history = [{"value": step.value, **_by(composed, step.by), "why": step.why} for step in steps]
         render.as_json({"key": key, "value": value, "history": history})
@@ -161,6 +162,7 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
     """What differs from a run's or an experiment's config."""
     from dlctl.composition import explain
     from dlctl.composition.compose import compose, load
+    from dlctl.composition.keys import at, differences
     from dlctl.runs import store
 
     project = composed.project
@@ -169,8 +171,8 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
     else:
         old = load(project, store.find(project, other).dir / ".hydra")
     ours, keys = _part(composed, package, resolve=resolve)
-    theirs = explain.at(explain.plain(old, resolve=resolve), keys)
-    found = explain.differences(theirs, ours)
+    theirs = at(explain.plain(old, resolve=resolve), keys)
+    found = differences(theirs, ours)
     if format == "json":
         entries = [
             {"key": key, **({"old": a} if a is not ... else {}), **({"new": b} if b is not ... else {})}

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dlctl import redact
 from dlctl.composition import faults, preflight
+from dlctl.composition.keys import Keys
 from dlctl.composition.provenance import Trail
 from dlctl.composition.search_path import loader
 from dlctl.errors import DlctlError, NotFoundError, raise_all
@@ -66,12 +67,18 @@ class Composed:
         values = [item for item in parse(self.overrides) if line_of(item) not in self.groups]
         return Trail(self.project, self.name, self.groups, values)
 
-    def place(self, key: str) -> Place | None:
+    def place(self, key: str | Keys) -> Place | None:
         """The line of a file that set a key last, before the command line; None if no file did."""
         try:
-            return self.trail.place(tuple(key.split(".")))
+            return self.trail.place(tuple(key.split(".")) if isinstance(key, str) else key)
         except (HydraException, ValueError):
             return None
+
+    def blame(self, key: str | Keys) -> Place | None:
+        """The line of a file that gave a key its value; None if the command line did."""
+        keys = tuple(key.split(".")) if isinstance(key, str) else key
+        place = self.place(keys)
+        return place if place and self.trail.history(keys)[-1].by == place else None
 
     def run_dir(self) -> Path:
         """The directory that ``hydra.run.dir`` asks for, absolute; nothing is created."""

@@ -11,9 +11,6 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
 
-# The way down to a value: keys, and the numbers of list items.
-Keys = tuple[str | int, ...]
-
 
 class YamlSource(FileConfigSource):
     """Hydra's source of config files, with libyaml and without parsing a file twice."""

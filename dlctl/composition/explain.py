@@ -1,6 +1,5 @@
 """Every value of a config with the line or override that set it, and what it points at."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +8,10 @@ from omegaconf import OmegaConf
 
 from dlctl import redact
 from dlctl.composition.compose import Composed
-from dlctl.composition.config_files import Keys
-from dlctl.composition.provenance import Step, dotted
+from dlctl.composition.keys import Keys, at, dotted, references, walk
+from dlctl.composition.provenance import Step
 from dlctl.errors import DlctlError
 from dlctl.project import Place
-
-# Of ${oc.env:X,${paths.y}} the inner one; what surrounds it matches once that is taken out.
-_INNERMOST = re.compile(r"\$\{([^${}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -79,57 +75,12 @@ def facts(composed: Composed, config: Any, under: Keys = ()) -> Iterator[Fact]:
         yield Fact(keys, value, step, points, at(resolved, keys) if points else None)
 
 
-def walk(config: Any, keys: Keys = (), *, lists: bool = True) -> Iterator[tuple[Keys, Any]]:
-    """Every value of a plain config that holds no others, with the way down to it.
-
-    Args:
-        config: a mapping, a list or a single value.
-        keys: the way down to it.
-        lists: go into lists too.
-    """
-    if isinstance(config, dict) and config:
-        for key, value in config.items():
-            yield from walk(value, (*keys, key), lists=lists)
-    elif isinstance(config, list) and config and lists:
-        for number, value in enumerate(config):
-            yield from walk(value, (*keys, number))
-    else:
-        yield keys, config
-
-
-def at(config: Any, keys: Keys) -> Any:
-    """What lies at the end of a way down; None if nothing does."""
-    for key in keys:
-        if isinstance(config, dict):
-            config = config.get(key)
-        elif isinstance(config, list) and isinstance(key, int) and key < len(config):
-            config = config[key]
-        else:
-            return None
-    return config
-
-
-def differences(old: Any, new: Any) -> list[tuple[str, Any, Any]]:
-    """What differs between two plain configs: key, old value, new value; ``...`` where there is none."""
-    before, after = dict(walk(old, lists=False)), dict(walk(new, lists=False))
-    return [
-        (dotted(keys), before.get(keys, ...), after.get(keys, ...))
-        for keys in {**before, **after}
-        if before.get(keys, ...) != after.get(keys, ...)
-    ]
-
-
 def _points(composed: Composed, keys: Keys, text: str) -> Iterator[tuple[str, Place | str | None]]:
-    while found := _INNERMOST.search(text):
-        text = text.replace(found[0], "")
-        name = found[1].strip()
-        resolver, colon, rest = name.partition(":")
-        if colon and resolver == "oc.env":
-            yield f"${rest.partition(',')[0]}", None
-        elif colon:
-            yield name, None
+    for resolver, what in references(keys, text):
+        if isinstance(what, tuple):
+            history = composed.trail.history(what)
+            yield dotted(what), history[-1].by if history else None
+        elif resolver == "oc.env":
+            yield f"${what.partition(',')[0]}", None
         else:
-            up = len(name) - len(name.lstrip("."))
-            absolute = (*keys[: len(keys) - up], *name.lstrip(".").split(".")) if up else (*name.split("."),)
-            history = composed.trail.history(absolute)
-            yield dotted(absolute), history[-1].by if history else None
+            yield f"{resolver}:{what}", None

@@ -1,19 +1,26 @@
 """Composition errors in the user's terms: what is wrong, where, and what would be right."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, Node, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.basecontainer import BaseContainer
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    GrammarParseError,
+    OmegaConfBaseException,
+)
 
 from dlctl.composition import preflight
+from dlctl.composition.keys import Keys, at, dotted, references, walk
 from dlctl.composition.preflight import present
 from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.project import Project, shown
@@ -108,34 +115,109 @@ def leaves(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]
 
 def missing(composed: "Composed", key: str) -> ConfigError:
     """A value that the config leaves to the user (``???``)."""
-    place = composed.place(key)
-    where = f" ({place})" if place else ""
-    return ConfigError(f"'{key}' has no value{where}", hint=f"give one: {key}=VALUE", key=key)
+    return ConfigError(
+        f"'{key}' has no value",
+        hint=f"give one: {key}=VALUE",
+        key=key,
+        place=composed.blame(key),
+        topic="missing",
+    )
 
 
 def unresolvable(composed: "Composed", config: DictConfig, error: Exception) -> list[DlctlError]:
-    """The interpolations that lead nowhere, in a circle, or to an unset environment variable."""
-    found: list[DlctlError] = []
-    for key, _ in leaves(config):
+    """The interpolations that lead nowhere, in a circle, or to an unset environment variable.
+
+    Of values that fail only because another one does, the other one is told.
+    """
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    failed: dict[Keys, Exception] = {}
+    for keys, value in walk(plain):
         try:
-            OmegaConf.select(config, key)
+            if isinstance(value, str) and "${" in value:
+                _resolve(config, keys)
         except (OmegaConfBaseException, ValueError, RecursionError) as reason:
-            found.append(_unresolvable(composed, key, reason))
+            failed[keys] = reason
+    found: list[DlctlError] = []
+    for keys, why in failed.items():
+        named = [what for _, what in references(keys, str(at(plain, keys))) if isinstance(what, tuple)]
+        if not any(other in failed for other in named):
+            found.append(_unresolvable(composed, keys, why))
+    for circle in _circles(plain, failed):
+        last = max(circle, key=lambda keys: _age(composed, keys))
+        way = " -> ".join(map(dotted, [*circle, circle[0]]))
+        found.append(_unresolvable(composed, last, failed[last], f"it leads in a circle: {way}"))
     return found or [ConfigError(f"the config cannot be resolved: {first_line(error)}")]
 
 
-def _unresolvable(composed: "Composed", key: str, error: Exception) -> ConfigError:
-    place = composed.place(key)
-    reason = first_line(error)
-    if isinstance(error, RecursionError) or "recursi" in reason.lower():
-        reason = "its interpolation leads in a circle"
-    elif match := re.search(r"Environment variable '(.+)' not found", reason):
-        reason = f"the environment variable {match[1]} is not set"
+def _resolve(config: DictConfig, keys: Keys) -> None:
+    """Resolve one value; what it comes to is of no interest."""
+    node: Any = config
+    for key in keys[:-1]:
+        node = node._get_node(key)
+    node[keys[-1]]
+
+
+def _circles(plain: Any, failed: Mapping[Keys, Exception]) -> list[list[Keys]]:
+    """Values that point at one another, each circle once."""
+    circles: list[list[Keys]] = []
+    for start in failed:
+        way, keys = [start], start
+        while True:
+            named = [what for _, what in references(keys, str(at(plain, keys))) if isinstance(what, tuple)]
+            onward = next((other for other in named if other in failed), None)
+            if onward is None or onward in way:
+                break
+            way.append(onward)
+            keys = onward
+        if onward == start and not any(start in circle for circle in circles):
+            circles.append(way)
+    return circles
+
+
+def _age(composed: "Composed", keys: Keys) -> tuple[int, int]:
+    """What was set later is larger."""
+    place = composed.place(keys)
+    return (composed.trail.rank(place), place.line) if place else (-1, 0)
+
+
+def _unresolvable(
+    composed: "Composed", keys: Keys, error: Exception, reason: str | None = None
+) -> ConfigError:
+    key, place, suggestions = dotted(keys), composed.blame(keys), []
+    text = reason or first_line(error)
+    hint = f"give it a value: {key}=VALUE"
+    if match := re.search(r"Environment variable '(.+)' not found", text):
+        text = f"the environment variable {match[1]} is not set"
+        hint = f"set it, here or in .env, or give a default: ${{oc.env:{match[1]},VALUE}}"
+    elif match := re.match(r"Interpolation key '(.+)' not found", text):
+        suggestions = list(close_keys(composed.full, match[1]))
+        text = f"there is no key '{match[1]}'"
+        hint = meant([f"${{{each}}}" for each in suggestions]) or hint
+    elif match := re.match(r"Unsupported interpolation type (.+)", text):
+        known = [name for name in BaseContainer._resolvers if name != "hydra"]
+        suggestions = close(match[1], known)
+        text = f"there is no resolver '{match[1]}'"
+        hint = meant(suggestions) or f"there are {', '.join(known)}"
+    elif isinstance(error, GrammarParseError):
+        text, hint = f"it cannot be read: {text}", "an interpolation is written ${section.key}"
     return ConfigError(
-        f"'{key}' cannot be resolved{f' ({place})' if place else ''}: {reason}",
-        hint=f"give it a value: {key}=VALUE",
+        f"'{key}' cannot be resolved: {text}",
+        hint=hint,
         key=key,
+        suggestions=suggestions,
+        place=place,
+        topic="interpolation",
     )
+
+
+def meant(names: Sequence[str]) -> str | None:
+    """The question whether one of some names was meant; None without names."""
+    return f"did you mean {' or '.join(names)}?" if names else None
+
+
+def close(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """The known names that somebody who wrote ``name`` may have meant."""
+    return get_close_matches(name, list(known), n=2, cutoff=cutoff)
 
 
 def from_hydra(

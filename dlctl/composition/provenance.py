@@ -1,6 +1,6 @@
 """Which files made a config, in which order and why, and which line or override set a value."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from dlctl.composition import config_files, search_path
-from dlctl.composition.config_files import Keys
+from dlctl.composition.keys import Keys, dotted
 from dlctl.project import Place, Project
 
 
@@ -109,16 +109,30 @@ class Trail:
 
     def place(self, keys: Keys) -> Place | None:
         """The line of a file that set a value last, before the command line."""
-        for layer in reversed(self.layers):
+        return next(self._places(keys, reversed(self.layers)), None)
+
+    def first(self, keys: Keys) -> Place | None:
+        """The line of a file that set a value first."""
+        return next(self._places(keys, self.layers), None)
+
+    def _places(self, keys: Keys, layers: Iterable[Layer]) -> Iterator[Place]:
+        for layer in layers:
             if step := self._in_file(layer, keys):
                 assert isinstance(step.by, Place)
-                return step.by
-        return None
+                yield step.by
+
+    def rank(self, place: Place) -> int:
+        """Where a file comes in the order of merging: what comes later wins."""
+        ranks = [number for number, layer in enumerate(self.layers) if layer.file == place.file]
+        return max(ranks, default=-1)
 
     def _in_file(self, layer: Layer, keys: Keys) -> Step | None:
         count = len(layer.package)
-        if layer.file is None or tuple(map(str, keys[:count])) != layer.package or len(keys) == count:
+        if layer.file is None or tuple(map(str, keys[:count])) != layer.package[: len(keys)]:
             return None
+        if len(keys) <= count:
+            # The file as a whole is what makes the section.
+            return Step(dotted(keys), f"the section of {layer.title}", Place(layer.file, 1), layer.why)
         found = config_files.find(config_files.nodes(layer.file), keys[count:])
         if found is None:
             return None
@@ -169,12 +183,6 @@ class Trail:
             if "override" in words and words[-1].strip("/") == key:
                 return Place(file, line) if file else None
         return known.containing_config_path
-
-
-def dotted(keys: Keys) -> str:
-    """Keys as people write them: ``model.optimizer.lr``, ``data.mirrors[0]``."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
-    return text.removeprefix(".")
 
 
 def entries(file: Path) -> list[tuple[int, str, yaml.Node | None]]:

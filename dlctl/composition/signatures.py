@@ -53,7 +53,7 @@ def _class_argument(module: Module, node: ast.ClassDef, name: str, depth: int) -
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             return _argument(module, item, name, depth)
         field = item.target if isinstance(item, ast.AnnAssign) else None
-        if isinstance(field, ast.Name) and field.id == name and _is_dataclass(node):
+        if isinstance(field, ast.Name) and field.id == name and is_dataclass(node):
             assert isinstance(item, ast.AnnAssign)
             return Annotation(module, item.annotation)
     for base in node.bases:
@@ -63,7 +63,8 @@ def _class_argument(module: Module, node: ast.ClassDef, name: str, depth: int) -
     return None
 
 
-def _is_dataclass(node: ast.ClassDef) -> bool:
+def is_dataclass(node: ast.ClassDef) -> bool:
+    """Whether a class is decorated as one."""
     return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 

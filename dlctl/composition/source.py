@@ -6,6 +6,8 @@ the way to it costs milliseconds.
 
 import ast
 import importlib.machinery
+import importlib.util
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,14 +18,36 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 DEPTH = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Module:
     """A parsed source file, and the names it defines at its top level."""
 
     name: str
     path: Path
+    tree: ast.Module
     names: dict[str, ast.AST]
     stars: tuple[ast.ImportFrom, ...]
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether it may define names that its top level does not show."""
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        return "__getattr__" in self.names or "globals()" in text or "sys.modules[" in text
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A part of a dotted path that is certainly not there.
+
+    Attributes:
+        name: the part.
+        inside: the module or class it is looked for in; empty for a package.
+        known: what there is instead.
+    """
+
+    name: str
+    inside: str
+    known: tuple[str, ...] = ()
 
 
 def follow(module: Module, node: ast.expr, depth: int) -> tuple[Module, ast.AST] | None:
@@ -41,6 +65,57 @@ def locate(target: str) -> tuple[Module, ast.AST] | None:
         if module := _module(".".join(parts[:count])):
             return _walk(module, parts[count:], DEPTH)
     return None
+
+
+def absent(target: str) -> Absent | None:
+    """The part of a dotted path that is not there; None if it is there or that cannot be told.
+
+    Raises:
+        SyntaxError: a module on the way cannot be parsed.
+    """
+    parts = target.split(".")
+    if spec(parts[0]) is None:
+        return Absent(parts[0], "")
+    count = max(n for n in range(1, len(parts) + 1) if spec(".".join(parts[:n])))
+    if count == len(parts):
+        return None
+    inside, name = ".".join(parts[:count]), parts[count]
+    module = parsed(inside)
+    if module is None:
+        where = spec(inside)
+        nowhere = where is not None and where.origin is None
+        return Absent(name, inside, tuple(_submodules(inside))) if nowhere else None
+    names = _names(module, DEPTH)
+    if names is None or name not in names:
+        return None if names is None else Absent(name, inside, (*names, *_submodules(inside)))
+    found = _walk(module, [name], DEPTH)
+    if count + 1 < len(parts) and found and isinstance(found[1], ast.ClassDef) and not found[1].bases:
+        own = {item.name for item in found[1].body if isinstance(item, Definition)}
+        if parts[count + 1] not in own:
+            return Absent(parts[count + 1], f"{inside}.{name}", tuple(own))
+    return None
+
+
+def _names(module: Module, depth: int) -> set[str] | None:
+    """All names of a module; None if its source does not tell."""
+    if depth == 0 or module.dynamic:
+        return None
+    names = set(module.names)
+    for star in module.stars:
+        source = source_of(module, star)
+        more = _names(source, depth - 1) if source else None
+        if more is None:
+            return None
+        names |= more
+    return names
+
+
+def _submodules(package: str) -> Iterator[str]:
+    found = spec(package)
+    for folder in (found.submodule_search_locations or []) if found else []:
+        for item in Path(folder).iterdir():
+            if item.suffix == ".py" or (item.is_dir() and item.name.isidentifier()):
+                yield item.stem
 
 
 def _walk(module: Module, parts: list[str], depth: int) -> tuple[Module, ast.AST] | None:
@@ -82,42 +157,79 @@ def _lookup(module: Module, name: str, depth: int) -> tuple[Module, ast.AST] | N
 
 
 def _imported(module: Module, node: ast.ImportFrom, name: str, depth: int) -> tuple[Module, ast.AST] | None:
+    source = source_of(module, node)
+    if source is None:
+        return None
+    # A package that imports its own part: `from torch import nn` in torch/__init__.py.
+    found = _lookup(source, name, depth - 1) if source is not module else None
+    inner = None if found else _module(f"{source.name}.{name}")
+    return (inner, ast.Module([], [])) if inner else found
+
+
+def source_of(module: Module, node: ast.ImportFrom) -> Module | None:
+    """The module that a ``from ... import`` imports from."""
     base = node.module or ""
     if node.level:
         package = module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
         for _ in range(node.level - 1):
             package = package.rpartition(".")[0]
         base = f"{package}.{base}".rstrip(".")
-    source = _module(base)
-    return _lookup(source, name, depth - 1) if source else None
+    return _module(base)
 
 
-@lru_cache(maxsize=256)
-def _module(name: str) -> Module | None:
-    """Find and parse a module; its parent packages are looked at, never executed."""
-    search: list[str] | None = None
-    spec = None
-    for count in range(1, name.count(".") + 2):
-        part = ".".join(name.split(".")[:count])
-        try:
-            spec = importlib.machinery.PathFinder.find_spec(part, search)
-        except (ImportError, ValueError):
-            return None
-        if spec is None:
-            return None
-        search = list(spec.submodule_search_locations or [])
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return None
-    path = Path(spec.origin)
+def spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Where a module lies; its parent packages are looked at, never executed."""
+    return _spec(name, tuple(sys.path))
+
+
+@lru_cache(maxsize=4096)
+def _spec(name: str, path: tuple[str, ...]) -> importlib.machinery.ModuleSpec | None:
+    head, *rest = name.split(".")
     try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError):
+        # Of a package without a dot in its name nothing is imported; an editable install may hook in here.
+        found = importlib.util.find_spec(head)
+        for count in range(len(rest)):
+            if found is None:
+                return None
+            inside = list(found.submodule_search_locations or [])
+            part = ".".join([head, *rest[: count + 1]])
+            found = importlib.machinery.PathFinder.find_spec(part, inside)
+    except (ImportError, ValueError):
         return None
+    return found
+
+
+def parsed(name: str) -> Module | None:
+    """A module's definitions; None if it is not there or not written in Python.
+
+    Raises:
+        SyntaxError: it cannot be parsed.
+    """
+    found = spec(name)
+    if found is None or not found.origin or not found.origin.endswith(".py"):
+        return None
+    path = Path(found.origin)
+    try:
+        return _parsed(name, path, path.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(name: str, path: Path, modified: int) -> Module:
+    tree = ast.parse(path.read_bytes(), str(path))
     names: dict[str, ast.AST] = {}
     stars: list[ast.ImportFrom] = []
     for node in _statements(tree.body):
         _bind(node, names, stars)
-    return Module(name, path, names, tuple(stars))
+    return Module(name, path, tree, names, tuple(stars))
+
+
+def _module(name: str) -> Module | None:
+    try:
+        return parsed(name)
+    except SyntaxError:
+        return None
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -131,8 +243,11 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _bind(node: ast.stmt, names: dict[str, ast.AST], stars: list[ast.ImportFrom]) -> None:
     match node:
-        case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+        case ast.ClassDef():
             names.setdefault(node.name, node)
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            if not any("overload" in ast.unparse(each) for each in node.decorator_list):
+                names.setdefault(node.name, node)
         case ast.ImportFrom(names=[ast.alias(name="*")]):
             stars.append(node)
         case ast.ImportFrom() | ast.Import():
@@ -141,5 +256,5 @@ def _bind(node: ast.stmt, names: dict[str, ast.AST], stars: list[ast.ImportFrom]
                     alias.name.partition(".")[0] if isinstance(node, ast.Import) else alias.name
                 )
                 names.setdefault(bound, node)
-        case ast.Assign(targets=[ast.Name(id=bound)]):
+        case ast.Assign(targets=[ast.Name(id=bound)]) | ast.AnnAssign(target=ast.Name(id=bound)):
             names.setdefault(bound, node)

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from dlctl.composition import source
 from dlctl.composition.signatures import annotation
 
 
@@ -32,7 +31,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "def make(flag: bool) -> None: ...\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    source._module.cache_clear()
     return "readonly_package"
 
 

@@ -1,0 +1,241 @@
+"""Everything that can be known to be wrong with a config without training."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from dlctl.composition import explain, preflight, targets
+from dlctl.composition import faults as told
+from dlctl.composition.compose import Composed
+from dlctl.composition.keys import Keys, dotted, walk
+from dlctl.composition.logged import Logged
+from dlctl.errors import ConfigError, DlctlError
+from dlctl.project import shown
+
+# Keys whose value is a file that is read: ckpt_path, vocab_file, but not log_path or output_file.
+_READ = re.compile(r"(^|_)(path|file)$")
+_WRITTEN = re.compile(r"(^|_)(out|output|log|save|cache|export|result|report|tmp|temp|target|dest|filename)")
+
+
+def faults(composed: Composed, *, imports: bool = True) -> list[DlctlError]:
+    """What is wrong with a config; everything at once.
+
+    Args:
+        composed: the config.
+        imports: import targets whose source does not tell enough.
+    """
+    try:
+        config = explain.plain(composed, resolve=True)
+        found: list[DlctlError] = []
+    except DlctlError as error:
+        # The rest of the config can be looked at nevertheless.
+        config = explain.plain(composed)
+        found = list(getattr(error, "faults", [error]))
+    found += targets.faults(composed, config, imports=imports)
+    found += _metrics(composed, config)
+    found += _paths(composed, config)
+    found += _search(composed)
+    found += _strays(composed, config)
+    return found
+
+
+def extras(composed: Composed) -> list[str]:
+    """Notes on targets whose package comes with an extra that is not installed."""
+    found = {}
+    for keys, value in walk(explain.plain(composed)):
+        if keys[-1] == "_target_" and isinstance(value, str) and (extra := targets.uninstalled(value)):
+            place = composed.place(keys)
+            where = f"{place}: " if place else ""
+            found[value] = f"{where}{value} needs an extra: pip install 'dlctl[{extra}]'"
+    return list(found.values())
+
+
+def _metrics(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
+    """Metrics that callbacks and searches name and no code logs."""
+    model = config.get("model")
+    target = model.get("_target_") if isinstance(model, dict) else None
+    if not isinstance(target, str):
+        return
+    callbacks = walk({"callbacks": config.get("callbacks")})
+    logged = Logged([target, *(str(value) for keys, value in callbacks if keys[-1] == "_target_")])
+    for keys, name in _named(composed, config):
+        if name in logged:
+            continue
+        names = logged.names
+        close = told.close(name, names)
+        yield ConfigError(
+            f"the metric '{name}' is logged nowhere in the code of {target}",
+            hint=f"did you mean {' or '.join(close)}?"
+            if close
+            else f"it logs {', '.join(names) or 'nothing'}",
+            key=dotted(keys),
+            suggestions=close,
+            place=composed.blame(keys),
+            topic="metric",
+        )
+
+
+def _named(composed: Composed, config: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """Where metrics are named, and each name."""
+    for keys, value in walk({"callbacks": config.get("callbacks")}):
+        if not isinstance(value, str) or "${" in value or value == "???":
+            continue
+        if keys[-1] == "monitor" and value not in ("epoch", "step"):
+            yield keys, value
+        elif keys[-1] == "filename":
+            for name in re.findall(r"\{([^{}:=]+)", value):
+                if name not in ("epoch", "step"):
+                    yield keys, name
+    names = config.get("optimized_metric")
+    place = composed.place("optimized_metric")
+    own = composed.project.configs
+    # dlctl's own default fits the models that come with it; of others it is asked in a search only.
+    if composed.choices.get("hparams_search") or (own and place and place.file.is_relative_to(own)):
+        for name in names if isinstance(names, list) else [names]:
+            if isinstance(name, str) and "${" not in name:
+                yield ("optimized_metric",), name
+
+
+def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
+    """Files that are to be read and are not there."""
+    for keys, value in walk(config):
+        name = str(keys[-1]) if not isinstance(keys[-1], int) else str(keys[-2])
+        if not isinstance(value, str) or "${" in value or value == "???" or not value:
+            continue
+        if value.startswith("file://"):
+            path = Path(value.removeprefix("file://"))
+        elif name in ("root_dir", "work_dir") or (_READ.search(name) and not _WRITTEN.search(name)):
+            path = Path(value)
+        else:
+            continue
+        if "://" in str(path) or path.exists() or (composed.project.root / path).exists():
+            continue
+        yield ConfigError(
+            f"'{dotted(keys)}' names {shown(path)}, which does not exist",
+            hint="paths are relative to the folder in which dlctl is started",
+            key=dotted(keys),
+            place=composed.blame(keys),
+            topic="path",
+        )
+
+
+def _search(composed: Composed) -> Iterator[ConfigError]:
+    """Parameters of a search that are not in the config, and spaces that are none."""
+    sweeper = explain.plain(composed, hydra=True)["hydra"].get("sweeper") or {}
+    directions = sweeper.get("direction")
+    for direction in directions if isinstance(directions, list) else [directions]:
+        if direction not in (None, "minimize", "maximize"):
+            keys: Keys = ("hydra", "sweeper", "direction")
+            yield _fault(composed, keys, f"a search cannot '{direction}'", "value", "minimize or maximize")
+    sampler = {"hydra": {"sweeper": {k: sweeper.get(k) for k in ("sampler", "pruner") if k in sweeper}}}
+    yield from targets.faults(composed, sampler, imports=False)
+    for key, space in (sweeper.get("params") or {}).items():
+        keys = ("hydra", "sweeper", "params", key)
+        name = str(key).lstrip("+")
+        if not _known(composed, name) and not str(key).startswith("+"):
+            close = list(told.close_keys(composed.full, name))
+            hint = f"did you mean {' or '.join(close)}?" if close else None
+            yield _fault(
+                composed, keys, f"the search varies '{name}', which is not in the config", "key", hint, close
+            )
+        yield from _space(composed, keys, name, space)
+
+
+def _space(composed: Composed, keys: Keys, name: str, space: Any) -> Iterator[ConfigError]:
+    if not isinstance(space, str):
+        return
+    try:
+        item = OverridesParser.create().parse_overrides([f"{name}={space}"])[0]
+    except HydraException as error:
+        yield _fault(composed, keys, f"'{space}' is no search space: {told.first_line(error)}", "value")
+        return
+    value = item.value()
+    if isinstance(value, IntervalSweep) and (value.start or 0) >= (value.end or 0):
+        yield _fault(composed, keys, f"the interval '{space}' has its ends the wrong way round", "value")
+    wanted = preflight.expected(composed.full, name)
+    choices: Any = item.sweep_iterator() if wanted and item.is_choice_sweep() else ()
+    for choice in choices:
+        if isinstance(choice, bool | int | float | str) and wanted and not wanted.accepts(choice):
+            message = f"'{choice}' does not fit '{name}', which takes {wanted}"
+            yield _fault(composed, keys, message, "value")
+
+
+def _strays(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
+    """Keys that one file adds beside a key of another that it was probably meant to change."""
+    for callback in ("callbacks", "logger"):
+        part = config.get(callback)
+        for name, node in part.items() if isinstance(part, dict) else []:
+            if isinstance(node, dict) and "_target_" not in node:
+                close = told.close(name, [other for other in part if other != name])
+                hint = told.meant(close) or "it is ignored"
+                keys: Keys = (callback, name)
+                yield _fault(composed, keys, f"'{callback}.{name}' has no _target_", "key", hint, close)
+    for keys, section in _sections(config, ()):
+        yield from _typos(composed, keys, section)
+
+
+def _sections(config: dict[str, Any], keys: Keys) -> Iterator[tuple[Keys, dict[str, Any]]]:
+    """The sections that nothing but the config itself gives names to."""
+    if "_target_" in config or keys in (("callbacks",), ("logger",)):
+        return
+    yield keys, config
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _sections(value, (*keys, key))
+
+
+def _typos(composed: Composed, keys: Keys, section: dict[str, Any]) -> Iterator[ConfigError]:
+    """Keys that an experiment or the like adds, and that resemble one that was there before."""
+    layers = {layer.file: layer for layer in composed.trail.layers}
+    for name, value in section.items():
+        place = composed.trail.first((*keys, name))
+        layer = layers.get(place.file) if place else None
+        if place is None or layer is None or layer.package or layer is composed.trail.root:
+            continue
+        # Names that are told apart by a number are meant to be alike.
+        stem = re.sub(r"\d", "", str(name))
+        others = [
+            str(other)
+            for other, theirs in section.items()
+            if re.sub(r"\d", "", str(other)) != stem and isinstance(theirs, dict) == isinstance(value, dict)
+        ]
+        for other in told.close(str(name), others, cutoff=0.8)[:1]:
+            first = composed.trail.first((*keys, other))
+            if first and composed.trail.rank(first) < composed.trail.rank(place):
+                message = f"'{dotted((*keys, name))}' is a new key"
+                yield _fault(composed, (*keys, name), message, "key", told.meant([other]), [other])
+
+
+def _known(composed: Composed, name: str) -> bool:
+    """Whether a search can set a name: a key of the config, or a group."""
+    if name in composed.choices or composed.project.options(name):
+        return True
+    parent, _, last = name.rpartition(".")
+    node: Any = composed.full
+    if parent:
+        node = OmegaConf.select(composed.full, parent, throw_on_resolution_failure=False)
+    return OmegaConf.is_dict(node) and last in node
+
+
+def _fault(
+    composed: Composed,
+    keys: Keys,
+    message: str,
+    topic: str,
+    hint: str | None = None,
+    suggestions: Sequence[str] = (),
+) -> ConfigError:
+    return ConfigError(
+        message,
+        hint=hint,
+        key=dotted(keys),
+        suggestions=suggestions,
+        place=composed.blame(keys),
+        topic=topic,
+    )

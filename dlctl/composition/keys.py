@@ -1,0 +1,79 @@
+"""Ways down into plain configs: mappings, lists and values without interpolations resolved."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+# Keys, and the numbers of list items.
+Keys = tuple[str | int, ...]
+# Of ${oc.env:X,${paths.y}} the inner one; what surrounds it matches once that is taken out.
+_INNERMOST = re.compile(r"\$\{([^${}]*)\}")
+
+
+def dotted(keys: Keys) -> str:
+    """Keys as people write them: ``model.optimizer.lr``, ``data.mirrors[0]``."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return text.removeprefix(".")
+
+
+def walk(config: Any, keys: Keys = (), *, lists: bool = True) -> Iterator[tuple[Keys, Any]]:
+    """Every value of a plain config that holds no others, with the way down to it.
+
+    Args:
+        config: a mapping, a list or a single value.
+        keys: the way down to it.
+        lists: go into lists too.
+    """
+    if isinstance(config, dict) and config:
+        for key, value in config.items():
+            yield from walk(value, (*keys, key), lists=lists)
+    elif isinstance(config, list) and config and lists:
+        for number, value in enumerate(config):
+            yield from walk(value, (*keys, number))
+    else:
+        yield keys, config
+
+
+def at(config: Any, keys: Keys) -> Any:
+    """What lies at the end of a way down; None if nothing does."""
+    for key in keys:
+        if isinstance(config, dict):
+            config = config.get(key)
+        elif isinstance(config, list) and key in range(len(config)):
+            config = config[key]  # type: ignore[index]
+        else:
+            return None
+    return config
+
+
+def differences(old: Any, new: Any) -> list[tuple[str, Any, Any]]:
+    """What differs between two plain configs: key, old value, new value; ``...`` where there is none."""
+    before, after = dict(walk(old, lists=False)), dict(walk(new, lists=False))
+    return [
+        (dotted(keys), before.get(keys, ...), after.get(keys, ...))
+        for keys in {**before, **after}
+        if before.get(keys, ...) != after.get(keys, ...)
+    ]
+
+
+def references(keys: Keys, text: str) -> Iterator[tuple[str, Keys | str]]:
+    """What the interpolations of a value name.
+
+    Args:
+        keys: the way down to the value, from which ``${.x}`` and ``${..x}`` count.
+        text: the value.
+
+    Yields:
+        ("", the way down to another value), or a resolver's name and what it is given.
+    """
+    while found := _INNERMOST.search(text):
+        text = text.replace(found[0], "")
+        name = found[1].strip()
+        resolver, colon, rest = name.partition(":")
+        if colon:
+            yield resolver, rest
+            continue
+        up = len(name) - len(name.lstrip("."))
+        parts = re.findall(r"[^.\[\]]+", name.lstrip("."))
+        below = tuple(int(part) if part.isdigit() else part for part in parts)
+        yield "", (*keys[: len(keys) - up], *below) if up else below

@@ -1,0 +1,296 @@
+"""Whether every ``_target_`` exists and takes what it is given, read from source where that tells."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dlctl.composition import source
+from dlctl.composition.faults import meant
+from dlctl.composition.keys import Keys, dotted
+from dlctl.composition.signatures import annotation, is_dataclass
+from dlctl.composition.source import DEPTH, Module, follow
+from dlctl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dlctl.composition.compose import Composed
+
+# What comes with an extra of dlctl -> the extra.
+EXTRAS = {
+    "aim": "aim",
+    "comet": "comet",
+    "comet_ml": "comet",
+    "mlflow": "mlflow",
+    "tensorboard": "tensorboard",
+    "tensorboardX": "tensorboard",
+    "wandb": "wandb",
+}
+# Decorators that leave a function's arguments as they are.
+_PRESERVING = {"staticmethod", "classmethod", "abstractmethod", "override", "final", "no_grad", "cache"}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arguments of a callable.
+
+    Attributes:
+        names: in order, and whether each must be given.
+        open: whether any further name is taken (``**kwargs``).
+    """
+
+    names: dict[str, bool]
+    open: bool = False
+
+
+def faults(composed: "Composed", config: Any, *, imports: bool) -> Iterator[ConfigError]:
+    """What is wrong with the targets of a config.
+
+    Args:
+        composed: tells where things were set.
+        config: its values, resolved as far as possible.
+        imports: import what its source does not tell enough about.
+    """
+    for keys, node, partial in _targets(config, (), False):
+        target = node["_target_"]
+        if not isinstance(target, str) or "${" in target:
+            continue
+        wrong = _absent(composed, keys, target, imports=imports)
+        if wrong is not None:
+            yield wrong
+            continue
+        yield from _misfits(composed, keys, node)
+        if found := signature(target):
+            yield from _arguments(composed, keys, node, found, partial=partial)
+
+
+def uninstalled(target: str) -> str | None:
+    """The extra of dlctl that a target needs and that is not installed."""
+    extra = next((EXTRAS[part] for part in target.split(".")[:-1] if part in EXTRAS), None)
+    needed = [name for name, brings in EXTRAS.items() if brings == extra]
+    return extra if extra and not any(source.spec(name) for name in needed) else None
+
+
+@cache
+def signature(target: str) -> Signature | None:
+    """The arguments of a class or function; None where its source does not tell."""
+    try:
+        found = source.locate(target)
+    except SyntaxError:
+        return None
+    if found is None:
+        return None
+    module, node = found
+    if isinstance(node, ast.ClassDef):
+        return _of_class(module, node, DEPTH)
+    if isinstance(node, ast.FunctionDef):
+        kinds = {ast.unparse(each) for each in node.decorator_list}
+        bound = target.rpartition(".")[0].rpartition(".")[2][:1].isupper() and "staticmethod" not in kinds
+        return _of_function(module, node, skip=int(bound))
+    return None
+
+
+def _targets(config: Any, keys: Keys, lazy: bool) -> Iterator[tuple[Keys, dict[str, Any], bool]]:
+    """Every node with a ``_target_``, the way to it, and whether more arguments come later."""
+    if isinstance(config, list):
+        for number, item in enumerate(config):
+            yield from _targets(item, (*keys, number), lazy)
+    elif isinstance(config, dict):
+        inner = lazy
+        if "_target_" in config:
+            yield keys, config, lazy or bool(config.get("_partial_"))
+            # What is not instantiated together with its parent may be given more by whoever does it.
+            inner = lazy or config.get("_recursive_") is False
+        for key, item in config.items():
+            yield from _targets(item, (*keys, key), inner)
+
+
+def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> ConfigError | None:
+    """A target that is not there; those of an extra that is not installed are let pass."""
+    place = composed.blame((*keys, "_target_"))
+    key = dotted((*keys, "_target_"))
+    try:
+        absent = source.absent(target)
+    except SyntaxError as error:
+        return ConfigError(
+            f"{target}: {error.filename}:{error.lineno}: {error.msg}", key=key, place=place, topic="target"
+        )
+    if absent is None:
+        wrong = _cannot_import(target) if imports and source.locate(target) is None else None
+        return ConfigError(wrong, key=key, place=place, topic="target") if wrong else None
+    if uninstalled(target):
+        return None
+    if not absent.inside:
+        hint = f"pip install {absent.name}, or correct {key}"
+        return ConfigError(
+            f"there is no package '{absent.name}' ({target})", hint=hint, key=key, place=place, topic="target"
+        )
+    close = get_close_matches(absent.name, absent.known, n=2, cutoff=0.6)
+    rest = target.removeprefix(f"{absent.inside}.{absent.name}")
+    full = [f"{absent.inside}.{name}{rest}" for name in close]
+    return ConfigError(
+        f"there is no '{absent.name}' in {absent.inside}",
+        hint=meant(full),
+        key=key,
+        suggestions=full,
+        place=place,
+        topic="target",
+    )
+
+
+@cache
+def _cannot_import(target: str) -> str | None:
+    """Why a target cannot be imported, where that is so."""
+    parts = target.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:count])
+        if source.spec(name) is None:
+            continue
+        try:
+            found: Any = import_module(name)
+        except Exception as error:  # a module may raise anything
+            return f"{target} cannot be imported: {type(error).__name__}: {error}"
+        for part in parts[count:]:
+            if not hasattr(found, part):
+                return f"there is no '{part}' in {name}"
+            found = getattr(found, part)
+        return None
+    return None
+
+
+def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator[ConfigError]:
+    """Values that the annotations of their arguments exclude."""
+    for name, value in node.items():
+        if name.startswith("_") or not isinstance(value, bool | int | float | str):
+            continue
+        if isinstance(value, str) and ("${" in value or value == "???"):
+            continue
+        wanted = annotation(node["_target_"], name)
+        if wanted is None or wanted.accepts(value):
+            continue
+        key = dotted((*keys, name))
+        close = get_close_matches(str(value), wanted.literals(), n=3, cutoff=0.5)
+        yield ConfigError(
+            f"'{value}' does not fit '{key}', which takes {wanted}",
+            hint=meant(close),
+            key=key,
+            suggestions=close,
+            place=composed.blame((*keys, name)),
+            topic="value",
+        )
+
+
+def _arguments(
+    composed: "Composed", keys: Keys, node: dict[str, Any], found: Signature, *, partial: bool
+) -> Iterator[ConfigError]:
+    """Arguments that the target does not know, and those that it lacks."""
+    target, given = node["_target_"], [name for name in node if not _is_hydras(name)]
+    for name in given:
+        if name in found.names or found.open:
+            continue
+        key = dotted((*keys, name))
+        close = get_close_matches(name, found.names, n=2, cutoff=0.6)
+        takes = ", ".join(found.names) or "nothing"
+        yield ConfigError(
+            f"{target} takes no argument '{name}'",
+            hint=meant(close) or f"it takes {takes}",
+            key=key,
+            suggestions=close,
+            place=composed.blame((*keys, name)),
+            topic="argument",
+        )
+    filled = {*given, *list(found.names)[: len(node.get("_args_") or [])]}
+    lacking = [name for name, needed in found.names.items() if needed and name not in filled]
+    if lacking and not partial:
+        key = dotted((*keys, lacking[0]))
+        yield ConfigError(
+            f"{target} needs {_and(lacking)}",
+            hint=f"give a value: {key}: VALUE; or, if code gives it later, _partial_: true",
+            key=key,
+            suggestions=lacking,
+            place=composed.blame((*keys, "_target_")),
+            topic="argument",
+        )
+
+
+def _of_class(module: Module, node: ast.ClassDef, depth: int) -> Signature | None:
+    if depth == 0 or any(keyword.arg == "metaclass" for keyword in node.keywords):
+        return None
+    for name in ("__init__", "__new__"):
+        for item in node.body:
+            if isinstance(item, ast.FunctionDef) and item.name == name:
+                return _of_function(module, item, skip=1)
+    bases = [each for each in node.bases if _name(each) not in ("object", "ABC", "Protocol", "Generic")]
+    if is_dataclass(node) or "NamedTuple" in map(_name, bases):
+        return _of_fields(module, node, bases, depth)
+    for base in bases:
+        found = follow(module, base.value if isinstance(base, ast.Subscript) else base, DEPTH)
+        if found is None or not isinstance(found[1], ast.ClassDef):
+            return None
+        inherited = _of_class(found[0], found[1], depth - 1)
+        if inherited is None or inherited.names or inherited.open:
+            return inherited
+    return Signature({})
+
+
+def _of_fields(module: Module, node: ast.ClassDef, bases: Sequence[ast.expr], depth: int) -> Signature | None:
+    """The arguments of a dataclass: its annotated fields after those of its bases."""
+    names: dict[str, bool] = {}
+    for base in reversed(bases):
+        if _name(base) == "NamedTuple":
+            continue
+        found = follow(module, base, DEPTH)
+        if found is None or not isinstance(found[1], ast.ClassDef):
+            return None
+        inherited = _of_class(found[0], found[1], depth - 1)
+        if inherited is None:
+            return None
+        names |= inherited.names
+    for item in node.body:
+        if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+            continue
+        if "ClassVar" in ast.unparse(item.annotation):
+            continue
+        text = ast.unparse(item.value) if item.value else ""
+        if "init=False" in text:
+            continue
+        plain = "field(" in text and "default" not in text
+        names[item.target.id] = item.value is None or plain
+    return Signature(names)
+
+
+def _of_function(module: Module, node: ast.FunctionDef, *, skip: int) -> Signature | None:
+    """The arguments of a function without the first ``skip``."""
+    if not all(_preserves(module, each) for each in node.decorator_list):
+        return None
+    positional = [*node.args.posonlyargs, *node.args.args]
+    optional = len(positional) - len(node.args.defaults)
+    names = {item.arg: number < optional for number, item in enumerate(positional) if number >= skip}
+    for item, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        names[item.arg] = default is None
+    return Signature(names, node.args.kwarg is not None)
+
+
+def _preserves(module: Module, decorator: ast.expr) -> bool:
+    """Whether a decorator leaves the arguments as they are: it is known to, or wraps by functools."""
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    if _name(function) in _PRESERVING:
+        return True
+    found = follow(module, function, DEPTH)
+    return found is not None and "wraps(" in ast.unparse(found[1])
+
+
+def _is_hydras(name: str) -> bool:
+    return name.startswith("_") and name.endswith("_")
+
+
+def _name(node: ast.expr) -> str:
+    outer = node.value if isinstance(node, ast.Subscript) else node
+    return ast.unparse(outer).rpartition(".")[2]
+
+
+def _and(names: Sequence[str]) -> str:
+    quoted = [f"'{name}'" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
