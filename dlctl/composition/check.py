@@ -48,9 +48,9 @@ def faults(composed: Composed, *, imports: bool = True) -> list[DlctlError]:
 def extras(composed: Composed) -> list[str]:
     """Notes on targets whose package comes with an extra that is not installed."""
     found = {}
-    for keys, value in walk(explain.plain(composed)):
+    for keys, value in walk(OmegaConf.to_container(composed.config, resolve=False)):
         if keys[-1] == "_target_" and isinstance(value, str) and (extra := targets.uninstalled(value)):
-            place = composed.place(keys)
+            place = composed.blame(keys)
             where = f"{place}: " if place else ""
             found[value] = f"{where}{value} needs an extra: pip install 'dlctl[{extra}]'"
     return list(found.values())
@@ -65,7 +65,7 @@ def _metrics(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError
     callbacks = walk({"callbacks": config.get("callbacks")})
     logged = Logged([target, *(str(value) for keys, value in callbacks if keys[-1] == "_target_")])
     for keys, name in _named(composed, config):
-        if name in logged:
+        if name in logged or not _matters(composed, keys):
             continue
         names = logged.names
         close = told.close(name, names)
@@ -93,13 +93,17 @@ def _named(composed: Composed, config: dict[str, Any]) -> Iterator[tuple[Keys, s
                 if name not in ("epoch", "step"):
                     yield keys, name
     names = config.get("optimized_metric")
-    place = composed.place("optimized_metric")
-    own = composed.project.configs
-    # dlctl's own default fits the models that come with it; of others it is asked in a search only.
-    if composed.choices.get("hparams_search") or (own and place and place.file.is_relative_to(own)):
-        for name in names if isinstance(names, list) else [names]:
-            if isinstance(name, str) and "${" not in name:
-                yield ("optimized_metric",), name
+    for name in names if isinstance(names, list) else [names]:
+        if isinstance(name, str) and "${" not in name:
+            yield ("optimized_metric",), name
+
+
+def _matters(composed: Composed, keys: Keys) -> bool:
+    """Whether somebody is going to ask for a metric: dlctl's own default is asked for in a search only."""
+    if keys != ("optimized_metric",) or composed.choices.get("hparams_search"):
+        return True
+    place, own = composed.blame(keys), composed.project.configs
+    return place is None or (own is not None and place.file.is_relative_to(own))
 
 
 def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
@@ -127,7 +131,7 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
 
 def _search(composed: Composed) -> Iterator[ConfigError]:
     """Parameters of a search that are not in the config, and spaces that are none."""
-    sweeper = explain.plain(composed, hydra=True)["hydra"].get("sweeper") or {}
+    sweeper: Any = OmegaConf.to_container(composed.full.hydra.sweeper, resolve=False) or {}
     directions = sweeper.get("direction")
     for direction in directions if isinstance(directions, list) else [directions]:
         if direction not in (None, "minimize", "maximize"):
@@ -168,14 +172,14 @@ def _space(composed: Composed, keys: Keys, name: str, space: Any) -> Iterator[Co
 
 def _strays(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
     """Keys that one file adds beside a key of another that it was probably meant to change."""
-    for callback in ("callbacks", "logger"):
-        part = config.get(callback)
-        for name, node in part.items() if isinstance(part, dict) else []:
+    for group in ("callbacks", "logger"):
+        part: Any = config.get(group)
+        for name, node in part.items() if isinstance(part, dict) else ():
             if isinstance(node, dict) and "_target_" not in node:
                 close = told.close(name, [other for other in part if other != name])
                 hint = told.meant(close) or "it is ignored"
-                keys: Keys = (callback, name)
-                yield _fault(composed, keys, f"'{callback}.{name}' has no _target_", "key", hint, close)
+                keys: Keys = (group, name)
+                yield _fault(composed, keys, f"'{group}.{name}' has no _target_", "key", hint, close)
     for keys, section in _sections(config, ()):
         yield from _typos(composed, keys, section)
 
@@ -192,12 +196,7 @@ def _sections(config: dict[str, Any], keys: Keys) -> Iterator[tuple[Keys, dict[s
 
 def _typos(composed: Composed, keys: Keys, section: dict[str, Any]) -> Iterator[ConfigError]:
     """Keys that an experiment or the like adds, and that resemble one that was there before."""
-    layers = {layer.file: layer for layer in composed.trail.layers}
     for name, value in section.items():
-        place = composed.trail.first((*keys, name))
-        layer = layers.get(place.file) if place else None
-        if place is None or layer is None or layer.package or layer is composed.trail.root:
-            continue
         # Names that are told apart by a number are meant to be alike.
         stem = re.sub(r"\d", "", str(name))
         others = [
@@ -206,10 +205,19 @@ def _typos(composed: Composed, keys: Keys, section: dict[str, Any]) -> Iterator[
             if re.sub(r"\d", "", str(other)) != stem and isinstance(theirs, dict) == isinstance(value, dict)
         ]
         for other in told.close(str(name), others, cutoff=0.8)[:1]:
-            first = composed.trail.first((*keys, other))
-            if first and composed.trail.rank(first) < composed.trail.rank(place):
+            if _is_younger(composed, (*keys, name), (*keys, other)):
                 message = f"'{dotted((*keys, name))}' is a new key"
                 yield _fault(composed, (*keys, name), message, "key", told.meant([other]), [other])
+
+
+def _is_younger(composed: Composed, keys: Keys, other: Keys) -> bool:
+    """Whether a config that lies over all others adds a key beside another one."""
+    trail = composed.trail
+    place, first = trail.first(keys), trail.first(other)
+    if place is None or first is None or trail.rank(first) >= trail.rank(place):
+        return False
+    layer = next(layer for layer in trail.layers if layer.file == place.file)
+    return not layer.package and layer is not trail.root
 
 
 def _known(composed: Composed, name: str) -> bool:

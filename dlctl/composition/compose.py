@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dlctl import redact
-from dlctl.composition import faults, preflight
+from dlctl.composition import faults, hydra_errors, preflight
 from dlctl.composition.keys import Keys
 from dlctl.composition.provenance import Trail
 from dlctl.composition.search_path import loader
@@ -176,7 +176,7 @@ def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Compo
     try:
         full = configs.load_configuration(name, lines, RunMode.RUN, from_shell=False)
     except Exception as error:
-        raise faults.from_hydra(project, configs, name, groups, error) from error
+        raise hydra_errors.translated(project, name, groups, error) from error
     composed = Composed(project, name, full, tuple(overrides), tuple(lines))
     override(composed, [item for item in parsed if item not in groups])
     with open_dict(full):

@@ -1,41 +1,61 @@
 """Config files, read once: their values for Hydra, their lines for whoever asks where a value comes from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
+from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
+
+_REPLACED: ContextVar[Mapping[Path, Any]] = ContextVar("_REPLACED", default=MappingProxyType({}))
 
 
 class YamlSource(FileConfigSource):
     """Hydra's source of config files, with libyaml and without parsing a file twice."""
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """A config and its header.
+        """A config and its header, see ``_load``."""
+        return _load(self, Path(self.path) / self._normalize_file_name(config_path))
 
-        Raises:
-            ConfigLoadError: there is no such file, or it is neither a mapping nor a list.
-            yaml.YAMLError: it is not YAML.
-        """
-        file = Path(self.path) / self._normalize_file_name(config_path)
-        if not file.is_file():
-            raise ConfigLoadError(f"Config not found : {file}")
-        value = values(file)
-        if isinstance(value, str):
-            value = {value: None}
-        elif not isinstance(value, dict | list | None):
-            raise ConfigLoadError(f"{file} holds neither a mapping nor a list")
-        return ConfigResult(
-            config=OmegaConf.create(value if value is not None else {}),
-            path=f"{self.scheme()}://{self.path}",
-            provider=self.provider,
-            header=ConfigSource._get_header_dict(text(file)[:512]),
-        )
+
+class PackageSource(ImportlibResourcesConfigSource):
+    """The same for configs in a Python package, where that lies in a folder."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """A config and its header, see ``_load``."""
+        found = resources.files(self.path).joinpath(self._normalize_file_name(config_path))
+        return _load(self, found) if isinstance(found, Path) else super().load_config(config_path)
+
+
+def _load(source: ConfigSource, file: Path) -> ConfigResult:
+    """A config and its header.
+
+    Raises:
+        ConfigLoadError: there is no such file, or it is neither a mapping nor a list.
+        yaml.YAMLError: it is not YAML.
+    """
+    if not file.is_file():
+        raise ConfigLoadError(f"Config not found : {file}")
+    value = values(file)
+    if isinstance(value, str):
+        value = {value: None}
+    elif not isinstance(value, dict | list | None):
+        raise ConfigLoadError(f"{file} holds neither a mapping nor a list")
+    return ConfigResult(
+        config=OmegaConf.create(value if value is not None else {}),
+        path=f"{source.scheme()}://{source.path}",
+        provider=source.provider,
+        header=ConfigSource._get_header_dict(text(file)[:512]),
+    )
 
 
 def text(file: Path) -> str:
@@ -45,7 +65,19 @@ def text(file: Path) -> str:
 
 def values(file: Path) -> Any:
     """What a file holds, as Python objects that nobody may change."""
+    if (instead := _REPLACED.get().get(file)) is not None:
+        return instead
     return _parsed(str(file), *_state(file))[1]
+
+
+@contextmanager
+def replaced(contents: Mapping[Path, Any]) -> Iterator[None]:
+    """Let files hold something else for a while."""
+    token = _REPLACED.set(contents)
+    try:
+        yield
+    finally:
+        _REPLACED.reset(token)
 
 
 def nodes(file: Path) -> yaml.Node | None:

@@ -3,13 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
-from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.basecontainer import BaseContainer
 from omegaconf.errors import (
@@ -22,8 +18,7 @@ from omegaconf.errors import (
 from dlctl.composition import preflight
 from dlctl.composition.keys import Keys, at, dotted, references, walk
 from dlctl.composition.preflight import present
-from dlctl.errors import ConfigError, DlctlError, chain
-from dlctl.project import Project, shown
+from dlctl.errors import ConfigError, DlctlError
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
@@ -218,81 +213,6 @@ def meant(names: Sequence[str]) -> str | None:
 def close(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
     """The known names that somebody who wrote ``name`` may have meant."""
     return get_close_matches(name, list(known), n=2, cutoff=cutoff)
-
-
-def from_hydra(
-    project: Project,
-    configs: ConfigLoaderImpl,
-    name: str,
-    groups: Sequence[Override],
-    error: Exception,
-) -> DlctlError:
-    """What Hydra, OmegaConf or YAML raised while composing the files."""
-    for each in chain(error):
-        if isinstance(each, yaml.MarkedYAMLError):
-            return _broken_yaml(project, each)
-    if isinstance(error, MissingConfigException):
-        return _no_option(project, error)
-    for item in groups:
-        if item.value() is None and not item.is_delete():
-            return ConfigError(
-                f"'{item.input_line}' chooses nothing: {item.key_or_group} is a group of configs",
-                hint=f"to leave it out: ~{item.key_or_group}",
-                key=item.key_or_group,
-            )
-    reason = next((first_line(each) for each in chain(error) if str(each).strip()), "")
-    if match := re.match(r"(In '.*': )?Could not override '([^']+)'", reason):
-        return _unused_choice(project, name, match[2], reason)
-    return ConfigError(f"cannot compose '{name}': {reason or type(error).__name__}")
-
-
-def _unused_choice(project: Project, name: str, group: str, reason: str) -> ConfigError:
-    line = next((line for line in reason.splitlines() if "Did you mean" in line), "")
-    return ConfigError(
-        f"'{group}' is not among the defaults of '{name}'",
-        hint=line or f"to add it: +{group}=OPTION (options: {_listed(project, group)})",
-        key=group,
-    )
-
-
-def _no_option(project: Project, error: MissingConfigException) -> ConfigError:
-    missing_file = str(error.missing_cfg_file or "")
-    group, _, option = missing_file.rpartition("/")
-    if not group:
-        return ConfigError(f"there is no config '{option}'", hint="it belongs in configs/")
-    known = project.options(group)
-    close = get_close_matches(option, known, n=3, cutoff=0.5)
-    label = "experiment" if group == "experiment" else f"option of '{group}'"
-    hint = f"did you mean {' or '.join(f'{group}={each}' for each in close)}?\n" if close else ""
-    return ConfigError(
-        f"there is no {label} '{option}'",
-        hint=f"{hint}there are: {', '.join(known) or 'none'}",
-        key=group,
-        suggestions=close,
-    )
-
-
-def _broken_yaml(project: Project, error: yaml.MarkedYAMLError) -> ConfigError:
-    mark = error.problem_mark or error.context_mark
-    problem = f"{error.problem or error.context}"
-    if mark is None:
-        return ConfigError(f"a config file is not YAML: {problem}")
-    file = _file_of_mark(project, mark)
-    hint = None
-    if file:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
-        line = lines[mark.line] if mark.line < len(lines) else ""
-        hint = f"{line}\n{' ' * mark.column}^"
-    return ConfigError(f"{shown(file or mark.name)}:{mark.line + 1}: {problem}", hint=hint)
-
-
-def _file_of_mark(project: Project, mark: yaml.Mark) -> str | None:
-    """OmegaConf parses a stream, whose name is the path."""
-    return mark.name if Path(mark.name).is_file() else None
-
-
-def _listed(project: Project, group: str) -> str:
-    return ", ".join(project.options(group.partition("@")[0])) or "none"
 
 
 def first_line(error: BaseException) -> str:

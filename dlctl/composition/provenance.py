@@ -6,7 +6,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.default_element import DefaultsTreeNode, GroupDefault, InputDefault
@@ -14,6 +13,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from dlctl.composition import config_files, search_path
+from dlctl.composition.defaults import Entry, entries
 from dlctl.composition.keys import Keys, dotted
 from dlctl.project import Place, Project
 
@@ -151,9 +151,9 @@ class Trail:
             config=config,
             file=_file(self._repository, config) if config and not node.is_deleted() else None,
             package=_package(node.get_final_package()),
-            asked=Place(parent.file, entry[0]) if parent and parent.file and entry else None,
+            asked=Place(entry.file, entry.line) if entry else None,
             chosen=chosen,
-            instead=entry[1] if entry and chosen else None,
+            instead=entry.written if entry and chosen else None,
             parent=parent,
         )
         for child in (part.children or []) if isinstance(part, DefaultsTreeNode) else []:
@@ -178,38 +178,20 @@ class Trail:
         if known.external_override:
             return next((text for text in reversed(self._groups) if text.startswith(f"{key}=")), None)
         file = _file(self._repository, known.containing_config_path or "")
-        for line, entry, _ in entries(file) if file else []:
-            words = entry.split()
-            if "override" in words and words[-1].strip("/") == key:
-                return Place(file, line) if file else None
+        for entry in entries(file) if file else []:
+            if entry.override and entry.name.strip("/") == key:
+                return Place(entry.file, entry.line)
         return known.containing_config_path
 
 
-def entries(file: Path) -> list[tuple[int, str, yaml.Node | None]]:
-    """The defaults list of a file: line, ``override /data`` or ``model_checkpoint``, and the option."""
-    found = config_files.find(config_files.nodes(file), ("defaults",))
-    if found is None or not isinstance(found[2], yaml.SequenceNode):
-        return []
-    listed: list[tuple[int, str, yaml.Node | None]] = []
-    for node in found[2].value:
-        line = node.start_mark.line + 1
-        if isinstance(node, yaml.ScalarNode):
-            listed.append((line, str(node.value), None))
-        elif isinstance(node, yaml.MappingNode):
-            listed += [(line, str(key.value), value) for key, value in node.value]
-    return listed
-
-
-def _entry(file: Path | None, node: InputDefault) -> tuple[int, str] | None:
-    """The line of the defaults list that asks for a config, and the option it names."""
-    if file is None:
-        return None
+def _entry(file: Path | None, node: InputDefault) -> Entry | None:
+    """The entry of a file's defaults list that asks for a config."""
     name = str(node.group if isinstance(node, GroupDefault) else getattr(node, "path", ""))
-    for line, entry, option in entries(file):
-        written = entry.split()[-1].partition("@")[0]
+    for entry in entries(file) if file else []:
         # A list of options becomes one config each: callbacks: [default, rich] asks for callbacks/default.
-        if written == name or (isinstance(option, yaml.SequenceNode) and name.rpartition("/")[0] == written):
-            return line, config_files.written(option) if option is not None else ""
+        several = len(entry.options or ()) > 1 and name.rpartition("/")[0] == entry.name
+        if entry.name == name or several:
+            return entry
     return None
 
 

@@ -109,33 +109,34 @@ def _targets(config: Any, keys: Keys, lazy: bool) -> Iterator[tuple[Keys, dict[s
 
 def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> ConfigError | None:
     """A target that is not there; those of an extra that is not installed are let pass."""
-    place = composed.blame((*keys, "_target_"))
-    key = dotted((*keys, "_target_"))
     try:
         absent = source.absent(target)
     except SyntaxError as error:
-        return ConfigError(
-            f"{target}: {error.filename}:{error.lineno}: {error.msg}", key=key, place=place, topic="target"
-        )
+        return _no_target(composed, keys, f"{error.filename}:{error.lineno}: {error.msg}")
     if absent is None:
         wrong = _cannot_import(target) if imports and source.locate(target) is None else None
-        return ConfigError(wrong, key=key, place=place, topic="target") if wrong else None
+        return _no_target(composed, keys, wrong) if wrong else None
     if uninstalled(target):
         return None
     if not absent.inside:
-        hint = f"pip install {absent.name}, or correct {key}"
-        return ConfigError(
-            f"there is no package '{absent.name}' ({target})", hint=hint, key=key, place=place, topic="target"
-        )
+        hint = f"pip install {absent.name}, or correct the name"
+        return _no_target(composed, keys, f"there is no package '{absent.name}' ({target})", hint)
     close = get_close_matches(absent.name, absent.known, n=2, cutoff=0.6)
     rest = target.removeprefix(f"{absent.inside}.{absent.name}")
     full = [f"{absent.inside}.{name}{rest}" for name in close]
+    return _no_target(composed, keys, f"there is no '{absent.name}' in {absent.inside}", meant(full), full)
+
+
+def _no_target(
+    composed: "Composed", keys: Keys, message: str, hint: str | None = None, suggestions: Sequence[str] = ()
+) -> ConfigError:
+    keys = (*keys, "_target_")
     return ConfigError(
-        f"there is no '{absent.name}' in {absent.inside}",
-        hint=meant(full),
-        key=key,
-        suggestions=full,
-        place=place,
+        message,
+        hint=hint,
+        key=dotted(keys),
+        suggestions=suggestions,
+        place=composed.blame(keys),
         topic="target",
     )
 

@@ -1,0 +1,79 @@
+"""The defaults lists of config files, as they are written."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dlctl.composition import config_files
+from dlctl.project import Place
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a defaults list.
+
+    Attributes:
+        file: where it stands.
+        line: from 1.
+        name: the group, or the config where no option is named, without keywords and package.
+        options: the options, as they are written; None for a config, which has none.
+        override: it replaces what another list chose.
+        optional: it may be missing.
+    """
+
+    file: Path
+    line: int
+    name: str
+    options: tuple[str, ...] | None
+    override: bool = False
+    optional: bool = False
+
+    @property
+    def written(self) -> str:
+        """The option or options on one line."""
+        options = self.options or ()
+        return options[0] if len(options) == 1 else f"[{', '.join(options)}]"
+
+    def wanted(self, folder: Path) -> list[tuple[str, str]]:
+        """The groups and options that must exist below a folder of configs for this entry to work."""
+        if self.optional or self.name == "_self_" or "${" in self.name:
+            return []
+        base = "" if self.name.startswith("/") else str(self.file.parent.relative_to(folder))
+        path = "/".join(part for part in (base, self.name.strip("/")) if part not in ("", "."))
+        if self.options is None:
+            group, _, option = path.rpartition("/")
+            return [(group, option)]
+        known = [option for option in self.options if option not in ("null", "???") and "${" not in option]
+        return [(path, option) for option in known]
+
+
+def entries(file: Path) -> list[Entry]:
+    """The defaults list of a file; empty if it has none or is broken."""
+    found = config_files.find(config_files.nodes(file), ("defaults",))
+    if found is None or not isinstance(found[2], yaml.SequenceNode):
+        return []
+    listed: list[Entry] = []
+    for node in found[2].value:
+        pairs: Any = node.value if isinstance(node, yaml.MappingNode) else [(node, None)]
+        for key, value in pairs:
+            *keywords, name = str(key.value).split() or [""]
+            options = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            listed.append(
+                Entry(
+                    file,
+                    node.start_mark.line + 1,
+                    name.partition("@")[0],
+                    tuple(str(each.value) or "null" for each in options) if value is not None else None,
+                    "override" in keywords,
+                    "optional" in keywords,
+                )
+            )
+    return listed
+
+
+def place_of(file: Path) -> Place:
+    """Where the defaults list of a file begins."""
+    found = config_files.find(config_files.nodes(file), ("defaults",))
+    return Place(file, found[1] if found else 1)

@@ -1,0 +1,222 @@
+"""Check all configs of a project: every file by itself, then everything that can be composed of them."""
+
+import copy
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dlctl.composition import check, config_files
+from dlctl.composition.compose import Composed, compose
+from dlctl.composition.defaults import Entry, entries, place_of
+from dlctl.composition.faults import close, meant
+from dlctl.composition.hydra_errors import broken_yaml, no_option
+from dlctl.errors import ConfigError, DlctlError
+from dlctl.project import Place, Project
+
+# Groups whose options are whole configs, launched as they are; other options are parts of one.
+_WHOLE = ("experiment", "debug", "hparams_search")
+# What is missing may be missing only because of another fault in a file that could not be read.
+_ABSENCE = {"missing", "interpolation", "key", "metric"}
+
+
+@dataclass
+class Report:
+    """What ``dlctl check`` found.
+
+    Attributes:
+        faults: each once.
+        notes: what is no fault, but good to know.
+        composed: how many configs were composed.
+    """
+
+    faults: list[DlctlError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    composed: int = 0
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A composition with its faults.
+
+    Attributes:
+        whole: it can be launched as it is.
+        faults: what is wrong with it.
+        composed: the config; None if it could not be composed.
+    """
+
+    whole: bool
+    faults: list[DlctlError]
+    composed: Composed | None = None
+
+    @cached_property
+    def files(self) -> frozenset[Path]:
+        """What it was made of."""
+        layers = self.composed.trail.layers if self.composed else []
+        return frozenset(layer.file for layer in layers if layer.file)
+
+
+def one(composed: Composed) -> Report:
+    """Check one config."""
+    return Report(check.faults(composed), check.extras(composed), 1)
+
+
+def everything(project: Project) -> Report:
+    """Check every config of a project; of dlctl's own where the project has none."""
+    root = project.configs or project.packaged
+    report = Report()
+    repaired: dict[Path, Any] = {}
+    for file in sorted(root.rglob("*.yaml")):
+        found, content = _file(project, root, file)
+        report.faults += found
+        if content is not None:
+            repaired[file] = content
+    results: list[_Result] = []
+    with config_files.replaced(repaired):
+        for name, overrides, whole in _compositions(project, root):
+            results.append(_composition(project, name, overrides, whole, set(repaired), report))
+    for result in results:
+        report.faults += [fault for fault in result.faults if not _fits_elsewhere(fault, result, results)]
+    report.faults = _sorted(report.faults)
+    report.notes = list(dict.fromkeys(report.notes))
+    report.composed = len(results)
+    return report
+
+
+def _compositions(project: Project, root: Path) -> Iterator[tuple[str, list[str], bool]]:
+    """The primary configs, and every option of every group in its place."""
+    primaries = sorted(file.stem for file in root.glob("*.yaml"))
+    for name in primaries:
+        yield name, [], True
+    if "train" not in project.options(""):
+        return
+    chosen = _choices(project)
+    for file in sorted(root.rglob("*.yaml")):
+        group = str(file.parent.relative_to(root))
+        if group == ".":
+            continue
+        sign = "" if group in chosen or group.startswith("hydra/") else "+"
+        yield "train", [f"{sign}{group}={file.stem}"], group in _WHOLE
+
+
+def _choices(project: Project) -> dict[str, Any]:
+    try:
+        return compose(project, "train").choices
+    except DlctlError:
+        return {}
+
+
+def _composition(
+    project: Project, name: str, overrides: list[str], whole: bool, broken: set[Path], report: Report
+) -> _Result:
+    """Compose a config and check it."""
+    try:
+        composed = compose(project, name, overrides)
+    except DlctlError as error:
+        return _Result(whole, list(getattr(error, "faults", [error])))
+    found = check.faults(composed)
+    report.notes += check.extras(composed)
+    result = _Result(whole, found, composed)
+    if broken and result.files & broken:
+        found = [fault for fault in found if fault.topic not in _ABSENCE]
+    # What an option or an evaluation leaves open is given by whoever chooses it.
+    if not whole or name != "train":
+        found = [fault for fault in found if fault.topic != "missing" or " needs " in fault.message]
+    return replace(result, faults=found)
+
+
+def _fits_elsewhere(fault: DlctlError, result: _Result, results: Iterable[_Result]) -> bool:
+    """Whether a fault of an option in its place is none where the option is used as it is meant."""
+    if result.whole or fault.place is None:
+        return False
+    return any(
+        other.whole
+        and fault.place.file in other.files
+        and _identity(fault) not in map(_identity, other.faults)
+        for other in results
+    )
+
+
+def _identity(fault: DlctlError) -> tuple[Any, ...]:
+    return (str(fault.place), fault.topic, fault.key, fault.message)
+
+
+def _sorted(faults: Iterable[DlctlError]) -> list[DlctlError]:
+    """Each fault once, by file and line."""
+    once = {_identity(fault): fault for fault in faults}
+    return sorted(
+        once.values(), key=lambda each: (str(each.place.file), each.place.line) if each.place else ("", 0)
+    )
+
+
+def _file(project: Project, root: Path, file: Path) -> tuple[list[DlctlError], Any]:
+    """What is wrong with a file by itself, and what to go on with in its place."""
+    try:
+        content = config_files.values(file)
+    except yaml.YAMLError as error:
+        return [broken_yaml(error)], {}
+    found: list[DlctlError] = [*_header(file), *_order(file, content)]
+    wrong: list[Entry] = []
+    for entry in entries(file):
+        for group, option in entry.wanted(root):
+            if option not in project.options(group):
+                place = Place(file, entry.line)
+                found.append(no_option(project, group, option, place))
+                wrong.append(entry)
+    if not wrong:
+        return found, None
+    lines = {entry.line for entry in wrong}
+    kept = [
+        item
+        for item, entry in zip(content["defaults"], entries(file), strict=False)
+        if entry.line not in lines
+    ]
+    return found, copy.deepcopy({**content, "defaults": kept})
+
+
+def _header(file: Path) -> Iterator[ConfigError]:
+    """A ``# @package`` line that Hydra would not understand as it was meant."""
+    for number, line in enumerate(config_files.text(file).splitlines()[:20], 1):
+        match = re.match(r"#\s*@(\w+)\s+(\S+)", line)
+        if match is None:
+            continue
+        word, package = match.groups()
+        if word != "package" and close(word, ["package"]):
+            message = f"'@{word}' means nothing here"
+            yield ConfigError(
+                message, hint="did you mean @package?", place=Place(file, number), topic="package"
+            )
+        elif package not in ("_global_", "_group_") and close(package, ["_global_", "_group_"], cutoff=0.7):
+            similar = close(package, ["_global_", "_group_"], cutoff=0.7)
+            yield ConfigError(
+                f"there is no package '{package}'",
+                hint=meant(similar),
+                suggestions=similar,
+                place=Place(file, number),
+                topic="package",
+            )
+
+
+def _order(file: Path, content: Any) -> Iterator[ConfigError]:
+    """A defaults list that does not say where the file itself comes."""
+    listed = entries(file)
+    own = [entry for entry in listed if entry.name == "_self_"]
+    others = [entry for entry in listed if entry.name != "_self_" and not entry.override]
+    values = [key for key in content if key != "defaults"] if isinstance(content, dict) else []
+    if len(own) > 1:
+        place = Place(file, own[1].line)
+        yield ConfigError(
+            "_self_ stands here a second time", hint="leave one out", place=place, topic="defaults"
+        )
+    elif others and values and not own:
+        yield ConfigError(
+            "the defaults list does not say where the file itself comes",
+            hint="add '- _self_', at the end if the file is to override the configs above it",
+            suggestions=["- _self_"],
+            place=place_of(file),
+            topic="defaults",
+        )
