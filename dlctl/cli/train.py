@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlctl.cli import launch, options, render
-from dlctl.errors import Interrupted, NotFoundError, UsageError
+from dlctl.errors import Interrupted, NotFoundError, UsageError, raise_all
 from dlctl.project import Project, shown
 from dlctl.runs import record, store
 from dlctl.runs.manifest import Kind
@@ -53,7 +53,7 @@ def new(lines: list[str], *, ckpt: Path | None, dry_run: bool, as_json: bool) ->
     if not project.found:
         render.note(f"no project here: the packaged configs, logs in {shown(project.logs)}")
     directory = composed.run_dir()
-    composed.resolve(directory)
+    _refuse_faults(composed)
     _ask_for_tags(composed)
     if dry_run:
         _show(composed, directory, as_json)
@@ -134,6 +134,15 @@ def _checkpoint(composed: "Composed", ckpt: Path | None) -> Path | None:
 
     path = ckpt or OmegaConf.select(composed.full, "ckpt_path", throw_on_resolution_failure=False)
     return store.existing_checkpoint(path) if path else None
+
+
+def _refuse_faults(composed: "Composed") -> None:
+    """Tell everything that is known to be wrong with the config before torch is imported."""
+    from dlctl.composition import check
+
+    raise_all(check.faults(composed, imports=False))
+    for note in check.extras(composed):
+        render.note(note)
 
 
 def _ask_for_tags(composed: "Composed") -> None:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from dlctl.composition import explain, preflight, targets
 from dlctl.composition import faults as told
-from dlctl.composition.compose import Composed
+from dlctl.composition.compose import Composed, parse
 from dlctl.composition.keys import Keys, dotted, walk
 from dlctl.composition.logged import Logged
 from dlctl.errors import ConfigError, DlctlError
@@ -31,6 +31,7 @@ def faults(composed: Composed, *, imports: bool = True) -> list[DlctlError]:
         imports: import targets whose source does not tell enough.
     """
     try:
+        composed.resolve(composed.run_dir())
         config = explain.plain(composed, resolve=True)
         found: list[DlctlError] = []
     except DlctlError as error:
@@ -42,7 +43,9 @@ def faults(composed: Composed, *, imports: bool = True) -> list[DlctlError]:
     found += _paths(composed, config)
     found += _search(composed)
     found += _strays(composed, config)
-    return found
+    # Whoever writes ++key=value insists.
+    insisted = {item.key_or_group for item in parse(composed.overrides) if item.is_force_add()}
+    return [fault for fault in found if fault.key not in insisted]
 
 
 def extras(composed: Composed) -> list[str]:
@@ -142,7 +145,7 @@ def _search(composed: Composed) -> Iterator[ConfigError]:
     for key, space in (sweeper.get("params") or {}).items():
         keys = ("hydra", "sweeper", "params", key)
         name = str(key).lstrip("+")
-        if not _known(composed, name) and not str(key).startswith("+"):
+        if not str(key).startswith("+") and not _known(composed, name):
             close = list(told.close_keys(composed.full, name))
             hint = f"did you mean {' or '.join(close)}?" if close else None
             yield _fault(
@@ -228,7 +231,14 @@ def _known(composed: Composed, name: str) -> bool:
     node: Any = composed.full
     if parent:
         node = OmegaConf.select(composed.full, parent, throw_on_resolution_failure=False)
-    return OmegaConf.is_dict(node) and last in node
+    if not OmegaConf.is_dict(node):
+        return False
+    takes = targets.signature(str(node.get("_target_"))) if "_target_" in node else None
+    # Where the config misspells an argument, that is the mistake, and not the search.
+    misspelt = (
+        takes and last in takes.names and told.close(last, [str(k) for k in node if k not in takes.names])
+    )
+    return last in node or bool(misspelt)
 
 
 def _fault(

@@ -12,7 +12,7 @@ import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -86,8 +86,8 @@ class Composed:
             try:
                 return Path(str(self.full.hydra.run.dir)).absolute()
             except (OmegaConfBaseException, ValueError, RecursionError) as error:
-                found = faults.unresolvable(self, self.config, error)
-        raise found[0]
+                raise_all(faults.unresolvable(self, self.config, error))
+                raise
 
     def resolve(self, output_dir: Path) -> DictConfig:
         """The config as the run uses it, every interpolation replaced by its value."""
@@ -199,6 +199,9 @@ def override(composed: Composed, overrides: Sequence[Override]) -> None:
     found: list[DlctlError] = []
     before = copy.deepcopy(composed.full)
     for item in overrides:
+        if item.key_or_group.startswith("hydra.launcher.") and item.type == OverrideType.CHANGE:
+            # The settings of a launcher that dlctl does not use, and whose names it does not know.
+            item.type = OverrideType.FORCE_ADD
         try:
             ConfigLoaderImpl._apply_overrides_to_config([item], composed.full)
         except (HydraException, OmegaConfBaseException) as error:

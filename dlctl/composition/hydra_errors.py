@@ -1,22 +1,26 @@
 """What Hydra, OmegaConf or YAML raise while files are composed, in the user's terms."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.core.override_parser.types import Override
 from hydra.errors import MissingConfigException
+from omegaconf import grammar_parser
+from omegaconf.errors import GrammarParseError
 
 from dlctl.composition import config_files
 from dlctl.composition.defaults import entries, place_of
 from dlctl.composition.faults import close, first_line, meant
+from dlctl.composition.keys import Keys, dotted, walk
 from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.project import Place, Project
 
 # What Hydra says -> what is wrong and what to do; {0} and so on are the groups of the pattern.
 _TEXTS = {
+    r"Duplicate _self_ defined in": ("_self_ stands here a second time", "leave one out"),
     r"Multiple values for (\S+)\. To override a value use '(override .+)'": (
         "'{0}' is chosen twice",
         "choose it once; elsewhere write {1}",
@@ -103,6 +107,11 @@ def translated(project: Project, name: str, choices: Sequence[Override], error: 
                 hint="a config must not name itself, nor one that leads back to it",
                 topic="defaults",
             )
+    if any(isinstance(each, GrammarParseError) for each in chain(error)):
+        for folder in project.folders:
+            for file in sorted(folder.rglob("*.yaml")):
+                for _, fault in unreadable(file):
+                    return fault
     if isinstance(error, MissingConfigException):
         return _missing(project, name, choices, error)
     for item in choices:
@@ -137,13 +146,40 @@ def broken_yaml(error: yaml.YAMLError) -> ConfigError:
         where = Place(file, 1) if file.is_file() else None
         return ConfigError(f"not YAML: {problem}", place=where, topic="yaml")
     lines = config_files.text(Path(mark.name)).splitlines()
-    line = lines[mark.line].replace("\t", " ") if mark.line < len(lines) else ""
+    number, column = mark.line, mark.column
+    while number and (number >= len(lines) or not lines[number].strip()):
+        # What is missing at the end of the file is missing behind the last thing in it.
+        number -= 1
+        column = len(lines[number]) if number < len(lines) else 0
+    line = lines[number].replace("\t", " ") if lines else ""
     return ConfigError(
         f"not YAML: {problem}",
-        hint=f"{line}\n{' ' * mark.column}^",
-        place=Place(Path(mark.name), mark.line + 1),
+        hint=f"{line}\n{' ' * column}^",
+        place=Place(Path(mark.name), number + 1),
         topic="yaml",
     )
+
+
+def unreadable(file: Path) -> Iterator[tuple[Keys, ConfigError]]:
+    """The interpolations of a file that cannot be read, and the way down to each."""
+    for keys, value in walk(config_files.values(file)):
+        if not isinstance(value, str) or "${" not in value:
+            continue
+        try:
+            grammar_parser.parse(value)
+        except GrammarParseError as error:
+            found = config_files.find(config_files.nodes(file), keys)
+            reason = first_line(error)
+            yield (
+                keys,
+                ConfigError(
+                    f"the interpolation '{value}' cannot be read: {reason}",
+                    hint="an interpolation is written ${section.key}",
+                    key=dotted(keys),
+                    place=Place(file, found[1] if found else 1),
+                    topic="interpolation",
+                ),
+            )
 
 
 def _inside(project: Project, reason: str) -> tuple[Path | None, str]:

@@ -51,6 +51,9 @@ def _of_target(target: str) -> frozenset[str]:
     if target.partition(".")[0] in _LIBRARIES:
         return frozenset()
     try:
+        # What is not there logs nothing, and that it is not there is told elsewhere.
+        if source.absent(target):
+            return frozenset()
         found = source.locate(target)
     except SyntaxError:
         found = None
@@ -77,8 +80,10 @@ def _modules(module: Module) -> tuple[list[Module], bool]:
                 bases = [_base(current, base) for base in each.bases]
                 whole = whole and None not in bases
                 found += [base for base in bases if base]
-            elif isinstance(each, ast.ImportFrom) and (inner := source.source_of(current, each)):
-                found += [inner] if inner.name.partition(".")[0] == package else []
+            elif isinstance(each, ast.ImportFrom):
+                own = source.imported_from(current, each).partition(".")[0] == package
+                inner = source.source_of(current, each) if own else None
+                found += [inner] if inner else []
         for inner in found:
             if inner.name not in seen and inner.name.partition(".")[0] not in _LIBRARIES:
                 seen[inner.name] = inner
@@ -103,6 +108,8 @@ def _of_module(module: Module) -> frozenset[str]:
 
 
 def _patterns(tree: ast.Module) -> Iterator[str]:
+    if any(_gives_itself_away(node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+        yield _ANY
     for function, call in _calls(tree, None):
         if not isinstance(call.func, ast.Attribute):
             continue
@@ -115,6 +122,18 @@ def _patterns(tree: ast.Module) -> Iterator[str]:
             names = call.args[0] if call.args else values.get("dictionary")
             if names is not None:
                 yield from _keys(tree, function, names)
+
+
+def _gives_itself_away(node: ast.ClassDef) -> bool:
+    """Whether a LightningModule passes itself to other code, which may log in its name."""
+    if not any(isinstance(item, _Function) and item.name.endswith("_step") for item in node.body):
+        return False
+    for _, call in _calls(node, None):
+        if any(isinstance(each, ast.Name) and each.id == "self" for each in call.args):
+            function = ast.unparse(call.func)
+            if function not in dir(builtins) and not function.startswith("super("):
+                return True
+    return False
 
 
 def _calls(node: ast.AST, function: _Function | None) -> Iterator[tuple[_Function | None, ast.Call]]:

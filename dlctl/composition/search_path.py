@@ -5,9 +5,46 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.core_plugins import basic_launcher, basic_sweeper  # noqa: F401 - nodes
 from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from omegaconf import OmegaConf
 
 from dlctl.composition.config_files import PackageSource, YamlSource
 from dlctl.project import Project
+
+
+class PluginSource(ConfigSource):
+    """Launchers and sweepers of Hydra plugins, as empty configs that take any value.
+
+    dlctl starts and searches by itself; projects that choose ``override /hydra/launcher: submitit_slurm``
+    compose nevertheless, whether the plugin is installed or not.
+    """
+
+    @staticmethod
+    def scheme() -> str:
+        """The scheme of its place in the search path."""
+        return "plugin"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """An empty config."""
+        return ConfigResult(self.provider, self.path, OmegaConf.create(), {"package": None})
+
+    def available(self) -> bool:
+        """Always."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Whether plugins bring options of a group."""
+        return config_path.startswith(("hydra/launcher", "hydra/sweeper"))
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether it may be an option that a plugin brings; ``basic`` is Hydra's own."""
+        group, _, name = config_path.rpartition("/")
+        return bool(group) and self.is_group(group) and name != "basic"
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Nothing: what plugins there are is not known."""
+        return []
 
 
 def loader(project: Project) -> ConfigLoaderImpl:
@@ -16,11 +53,12 @@ def loader(project: Project) -> ConfigLoaderImpl:
     Built by hand rather than by ``hydra.initialize``: that knows one config folder only, scans and
     imports every installed Hydra plugin, and leaves global state behind.
     """
-    for source in (YamlSource, PackageSource, StructuredConfigSource):
+    for source in (YamlSource, PackageSource, PluginSource, StructuredConfigSource):
         SourcesRegistry.instance().register(source)
     path = ConfigSearchPathImpl()
     path.append("hydra", "pkg://hydra.conf")
     for number, folder in enumerate(project.folders):
         path.append("main" if number == 0 else "dlctl", f"file://{folder}")
+    path.append("dlctl", "plugin://hydra")
     path.append("schema", "structured://")
     return ConfigLoaderImpl(path)

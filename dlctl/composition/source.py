@@ -7,6 +7,7 @@ the way to it costs milliseconds.
 import ast
 import importlib.machinery
 import importlib.util
+import pkgutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def absent(target: str) -> Absent | None:
     """
     parts = target.split(".")
     if spec(parts[0]) is None:
-        return Absent(parts[0], "")
+        return Absent(parts[0], "", tuple(module.name for module in pkgutil.iter_modules()))
     count = max(n for n in range(1, len(parts) + 1) if spec(".".join(parts[:n])))
     if count == len(parts):
         return None
@@ -168,13 +169,18 @@ def _imported(module: Module, node: ast.ImportFrom, name: str, depth: int) -> tu
 
 def source_of(module: Module, node: ast.ImportFrom) -> Module | None:
     """The module that a ``from ... import`` imports from."""
+    return _module(imported_from(module, node))
+
+
+def imported_from(module: Module, node: ast.ImportFrom) -> str:
+    """The full name of the module that a ``from ... import`` imports from."""
     base = node.module or ""
-    if node.level:
-        package = module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
-        for _ in range(node.level - 1):
-            package = package.rpartition(".")[0]
-        base = f"{package}.{base}".rstrip(".")
-    return _module(base)
+    if not node.level:
+        return base
+    package = module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
+    for _ in range(node.level - 1):
+        package = package.rpartition(".")[0]
+    return f"{package}.{base}".rstrip(".")
 
 
 def spec(name: str) -> importlib.machinery.ModuleSpec | None:

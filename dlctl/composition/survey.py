@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra._internal.config_repository import IConfigRepository
 
 from dlctl.composition import check, config_files
 from dlctl.composition.compose import Composed, compose
-from dlctl.composition.defaults import Entry, entries, place_of
+from dlctl.composition.defaults import entries, place_of
 from dlctl.composition.faults import close, meant
-from dlctl.composition.hydra_errors import broken_yaml, no_option
+from dlctl.composition.hydra_errors import broken_yaml, no_option, unreadable
+from dlctl.composition.keys import at
+from dlctl.composition.search_path import loader
 from dlctl.errors import ConfigError, DlctlError
 from dlctl.project import Place, Project
 
 # Groups whose options are whole configs, launched as they are; other options are parts of one.
 _WHOLE = ("experiment", "debug", "hparams_search")
-# What is missing may be missing only because of another fault in a file that could not be read.
-_ABSENCE = {"missing", "interpolation", "key", "metric"}
+# What is missing may be missing only because of a file that could not be read.
+_ABSENCE = {"missing", "key", "metric"}
 
 
 @dataclass
@@ -70,8 +73,9 @@ def everything(project: Project) -> Report:
     root = project.configs or project.packaged
     report = Report()
     repaired: dict[Path, Any] = {}
+    configs = loader(project).repository
     for file in sorted(root.rglob("*.yaml")):
-        found, content = _file(project, root, file)
+        found, content = _file(project, configs, root, file)
         report.faults += found
         if content is not None:
             repaired[file] = content
@@ -122,7 +126,9 @@ def _composition(
     report.notes += check.extras(composed)
     result = _Result(whole, found, composed)
     if broken and result.files & broken:
-        found = [fault for fault in found if fault.topic not in _ABSENCE]
+        found = [
+            fault for fault in found if fault.topic not in _ABSENCE and "there is no key" not in fault.message
+        ]
     # What an option or an evaluation leaves open is given by whoever chooses it.
     if not whole or name != "train":
         found = [fault for fault in found if fault.topic != "missing" or " needs " in fault.message]
@@ -153,29 +159,28 @@ def _sorted(faults: Iterable[DlctlError]) -> list[DlctlError]:
     )
 
 
-def _file(project: Project, root: Path, file: Path) -> tuple[list[DlctlError], Any]:
+def _file(
+    project: Project, configs: IConfigRepository, root: Path, file: Path
+) -> tuple[list[DlctlError], Any]:
     """What is wrong with a file by itself, and what to go on with in its place."""
     try:
         content = config_files.values(file)
     except yaml.YAMLError as error:
         return [broken_yaml(error)], {}
     found: list[DlctlError] = [*_header(file), *_order(file, content)]
-    wrong: list[Entry] = []
-    for entry in entries(file):
-        for group, option in entry.wanted(root):
-            if option not in project.options(group):
-                place = Place(file, entry.line)
-                found.append(no_option(project, group, option, place))
-                wrong.append(entry)
-    if not wrong:
-        return found, None
-    lines = {entry.line for entry in wrong}
-    kept = [
-        item
-        for item, entry in zip(content["defaults"], entries(file), strict=False)
-        if entry.line not in lines
-    ]
-    return found, copy.deepcopy({**content, "defaults": kept})
+    repaired = copy.deepcopy(content)
+    for keys, fault in unreadable(file):
+        found.append(fault)
+        at(repaired, keys[:-1])[keys[-1]] = None
+    kept = []
+    for item, entry in zip(list((content or {}).get("defaults") or []), entries(file), strict=False):
+        absent = [each for each in entry.wanted(root) if not configs.config_exists("/".join(each))]
+        found += [no_option(project, *each, Place(file, entry.line)) for each in absent]
+        if not absent and not (item == "_self_" and item in kept):
+            kept.append(item)
+    if isinstance(repaired, dict) and "defaults" in repaired:
+        repaired["defaults"] = kept
+    return found, None if repaired == content else repaired
 
 
 def _header(file: Path) -> Iterator[ConfigError]:

@@ -30,6 +30,7 @@ EXTRAS = {
 }
 # Decorators that leave a function's arguments as they are.
 _PRESERVING = {"staticmethod", "classmethod", "abstractmethod", "override", "final", "no_grad", "cache"}
+_PRESERVING |= {"dataclass", "runtime_checkable", "total_ordering"}
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,16 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
         return _no_target(composed, keys, wrong) if wrong else None
     if uninstalled(target):
         return None
-    if not absent.inside:
-        hint = f"pip install {absent.name}, or correct the name"
-        return _no_target(composed, keys, f"there is no package '{absent.name}' ({target})", hint)
-    close = get_close_matches(absent.name, absent.known, n=2, cutoff=0.6)
-    rest = target.removeprefix(f"{absent.inside}.{absent.name}")
-    full = [f"{absent.inside}.{name}{rest}" for name in close]
-    return _no_target(composed, keys, f"there is no '{absent.name}' in {absent.inside}", meant(full), full)
+    close = get_close_matches(absent.name, absent.known, n=2, cutoff=0.6 if absent.inside else 0.8)
+    before = f"{absent.inside}." if absent.inside else ""
+    rest = target.removeprefix(f"{before}{absent.name}")
+    full = [f"{before}{name}{rest}" for name in close]
+    if absent.inside:
+        return _no_target(
+            composed, keys, f"there is no '{absent.name}' in {absent.inside}", meant(full), full
+        )
+    hint = meant(full) or f"pip install {absent.name}, or correct the name"
+    return _no_target(composed, keys, f"there is no package '{absent.name}' ({target})", hint, full)
 
 
 def _no_target(
@@ -169,7 +173,9 @@ def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator
         if isinstance(value, str) and ("${" in value or value == "???"):
             continue
         wanted = annotation(node["_target_"], name)
-        if wanted is None or wanted.accepts(value):
+        place = composed.blame((*keys, name)) if wanted and not wanted.accepts(value) else None
+        # Without a place the command line set it, and overrides have been looked at one by one.
+        if wanted is None or place is None:
             continue
         key = dotted((*keys, name))
         close = get_close_matches(str(value), wanted.literals(), n=3, cutoff=0.5)
@@ -178,7 +184,7 @@ def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator
             hint=meant(close),
             key=key,
             suggestions=close,
-            place=composed.blame((*keys, name)),
+            place=place,
             topic="value",
         )
 
@@ -218,6 +224,8 @@ def _arguments(
 
 def _of_class(module: Module, node: ast.ClassDef, depth: int) -> Signature | None:
     if depth == 0 or any(keyword.arg == "metaclass" for keyword in node.keywords):
+        return None
+    if not all(_preserves(module, each) for each in node.decorator_list):
         return None
     for name in ("__init__", "__new__"):
         for item in node.body:

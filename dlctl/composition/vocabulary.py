@@ -37,9 +37,10 @@ def keys(config: DictConfig, sign: str, typed: str) -> Iterator[Word]:
         inner = isinstance(node, DictConfig) and not (node._is_none() or node._is_interpolation())
         if inner:
             yield f"{key}.", ""
-        if sign == "~":
+        # Whole parts of the config are removed as the groups that brought them: ~callbacks.
+        if sign == "~" and (dot or not inner):
             yield key, word(node) or ""
-        elif not inner and sign != "+":
+        elif not inner and sign in ("", "++"):
             yield f"{key}=", word(node) or ""
     if sign.startswith("+"):
         yield from ((f"{section}{dot}{name}=", "") for name in _arguments(parent) if name not in parent)

@@ -46,7 +46,8 @@ def faults(project: Project, *overrides: str) -> list[DlctlError]:
 
 def fault(project: Project, *overrides: str) -> str:
     (found,) = faults(project, *overrides)
-    return "\n".join([found.message, *([found.hint] if found.hint else [])])
+    where = f"{found.place}: " if found.place else ""
+    return "\n".join([where + found.message, *([found.hint] if found.hint else [])])
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -156,9 +157,9 @@ def test_without_an_annotation_a_number_does_not_become_a_word(project: Project)
         ("a=b=c", "cannot read the override 'a=b=c'"),
         ("seed=range(1,3)", "to search over it: dlctl sweep 'seed=range(1,3)'"),
         ("model.optimizer.lr=1,2", "for a list: model.optimizer.lr=[1,2]"),
-        ("callbacks=early_stopping", "'callbacks.early_stopping.monitor' has no value ("),
+        ("callbacks=early_stopping", "early_stopping.yaml:6: 'callbacks.early_stopping.monitor' has no value"),
         ("seed=${oc.env:NO_SUCH_VARIABLE}", "the environment variable NO_SUCH_VARIABLE is not set"),
-        ("task_name=${task_name}", "its interpolation leads in a circle"),
+        ("task_name=${task_name}", "it leads in a circle: task_name -> task_name"),
         ("seed=${no.such.key}", "'seed' cannot be resolved"),
     ],
 )  # fmt: skip

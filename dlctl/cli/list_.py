@@ -1,0 +1,82 @@
+"""``dlctl list``: the groups of configs and their options."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dlctl.cli import options, render
+from dlctl.errors import DlctlError, NotFoundError
+from dlctl.project import Project
+
+
+def command(
+    group: Annotated[
+        str | None, typer.Argument(metavar="[GROUP]", help="One group, e.g. model or experiment.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """List the groups of configs and their options; what `dlctl train` chooses is marked."""
+    from dlctl.composition.compose import compose
+    from dlctl.composition.faults import close, meant
+    from dlctl.composition.hydra_errors import groups
+
+    project = Project.find()
+    known = groups(project)
+    if group is not None and group not in known:
+        hint = meant(close(group, known)) or f"there are: {', '.join(known)}"
+        raise NotFoundError(f"there is no group '{group}'", hint=hint, suggestions=close(group, known))
+    try:
+        chosen = compose(project, "train").choices
+    except DlctlError as error:
+        render.note(f"the train config does not compose, so nothing is marked: {error.message}")
+        chosen = {}
+    # Hydra's own settings are for those who ask for them.
+    shown = [group] if group else [name for name in known if name.partition("/")[0] != "hydra"]
+    found = {name: _options(project, name, chosen.get(name)) for name in shown}
+    if json:
+        render.as_json({"groups": found})
+        return
+    for name, entries in found.items():
+        _print(name, entries)
+
+
+def _options(project: Project, group: str, chosen: Any) -> list[dict[str, Any]]:
+    own = project.configs
+    picked = chosen if isinstance(chosen, list) else [chosen]
+    return [
+        {
+            "name": name,
+            "about": _about(file),
+            "chosen": name in picked,
+            "file": str(file),
+            "packaged": not (own and file.is_relative_to(own)),
+        }
+        for name, file in project.options(group).items()
+    ]
+
+
+def _about(file: Path) -> str:
+    """The first comment of a config that says something to people."""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        text = line.lstrip("# ").strip()
+        if not line.startswith("#"):
+            break
+        if text and not text.startswith("@"):
+            return text
+    return ""
+
+
+def _print(group: str, entries: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    out = render.console()
+    out.print(group, style="bold")
+    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for entry in entries:
+        mark = "*" if entry["chosen"] else " "
+        grid.add_row(f"{mark} {entry['name']}", Text(entry["about"], style="dim"))
+    out.print(grid)
