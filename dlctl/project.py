@@ -52,6 +52,12 @@ class Project:
         own = [self.configs] if self.configs and self.configs != self.packaged else []
         return [*own, self.packaged]
 
+    @property
+    def groups(self) -> list[str]:
+        """The groups of configs, project and packaged ones together, sorted."""
+        files = (file.relative_to(folder) for folder in self.folders for file in folder.rglob("*.yaml"))
+        return sorted({file.parent.as_posix() for file in files} - {"."})
+
     def options(self, group: str) -> dict[str, Path]:
         """The options of a group, project and packaged ones together, sorted, and the file of each."""
         found: dict[str, Path] = {}

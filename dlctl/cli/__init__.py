@@ -1,13 +1,18 @@
 """The ``dlctl`` command: its subcommands, and errors turned into messages and exit codes."""
 
+import os
 import sys
+from itertools import pairwise
 from typing import Annotated
 
 import typer
 
 from dlctl import __version__
-from dlctl.cli import debug, eval, predict, runs, show_config, train
+from dlctl.cli import check, complete, debug, doctor, eval, list_, predict, runs, show_config, train
 from dlctl.errors import DlctlError, Interrupted, UsageError
+
+# The commands that compose a config, and whose users may know Hydra's options.
+_COMPOSING = ("train", "debug", "eval", "predict", "show-config", "check")
 
 app = typer.Typer(
     name="dlctl",
@@ -20,6 +25,9 @@ app.command("eval")(eval.command)
 app.command("predict")(predict.command)
 app.command("debug")(debug.command)
 app.command("show-config")(show_config.command)
+app.command("check")(check.command)
+app.command("list")(list_.command)
+app.command("doctor")(doctor.command)
 app.add_typer(runs.app, name="runs")
 
 
@@ -52,6 +60,10 @@ def run(argv: list[str]) -> int:
 
     Exceptions become messages here and nowhere else.
     """
+    if complete.VARIABLE in os.environ:
+        return complete.answer(app)
+    if argv and argv[0].startswith(("--install-completion", "--show-completion")):
+        complete.prepare_scripts(argv)
     traceback = "--traceback" in argv
     argv = [word for word in argv if word != "--traceback"]
     if argv in ([], ["runs"]):
@@ -64,11 +76,12 @@ def run(argv: list[str]) -> int:
 
 
 def _refuse_multirun(argv: list[str]) -> None:
-    if argv[:1] == ["train"] and {"-m", "--multirun"} & set(argv):
+    if argv[:1] and argv[0] in _COMPOSING and {"-m", "--multirun"} & set(argv):
         rest = " ".join(word for word in argv[1:] if word not in ("-m", "--multirun"))
+        single = f"dlctl {argv[0]} takes one run at a time"
         raise UsageError(
             "-m is Hydra's: dlctl has a command of its own for many runs",
-            hint=f"dlctl sweep {rest}".rstrip(),
+            hint=single if argv[0] in ("eval", "predict") else f"dlctl sweep {rest}".rstrip(),
         )
 
 
@@ -88,7 +101,8 @@ def _failed(error: BaseException, argv: list[str], traceback: bool) -> int:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return 130
     told = error if isinstance(error, DlctlError) else _told(error, argv)
-    render.error(told, as_json="--json" in argv)
+    as_json = "--json" in argv or "--format=json" in argv or ("--format", "json") in pairwise(argv)
+    render.error(told, as_json=as_json)
     return told.exit_code
 
 

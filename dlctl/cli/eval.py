@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlctl.cli import launch, options, render
+from dlctl.cli import complete, launch, options, render
 from dlctl.cli.subject import Subject, subject
 from dlctl.project import Project, shown
 from dlctl.runs import record
@@ -18,7 +18,13 @@ def command(
     words: options.RunAndOverrides = None,
     split: options.Split = "test",
     ckpt: Annotated[
-        str, typer.Option("--ckpt", metavar="best|last|PATH", help="Which checkpoint of the run.")
+        str,
+        typer.Option(
+            "--ckpt",
+            metavar="best|last|PATH",
+            help="Which checkpoint of the run.",
+            autocompletion=complete.checkpoints,
+        ),
     ] = "best",
     json: options.Json = False,
 ) -> None:

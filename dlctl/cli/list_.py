@@ -1,28 +1,32 @@
 """``dlctl list``: the groups of configs and their options."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dlctl.cli import options, render
+from dlctl.cli import complete, options, render
 from dlctl.errors import DlctlError, NotFoundError
 from dlctl.project import Project
 
 
 def command(
     group: Annotated[
-        str | None, typer.Argument(metavar="[GROUP]", help="One group, e.g. model or experiment.")
+        str | None,
+        typer.Argument(
+            metavar="[GROUP]", help="One group, e.g. model or experiment.", autocompletion=complete.groups
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """List the groups of configs and their options; what `dlctl train` chooses is marked."""
+    """List the groups of configs and their options.
+
+    What `dlctl train` chooses is marked.
+    """
     from dlctl.composition.compose import compose
     from dlctl.composition.faults import close, meant
-    from dlctl.composition.hydra_errors import groups
 
     project = Project.find()
-    known = groups(project)
+    known = project.groups
     if group is not None and group not in known:
         hint = meant(close(group, known)) or f"there are: {', '.join(known)}"
         raise NotFoundError(f"there is no group '{group}'", hint=hint, suggestions=close(group, known))
@@ -47,24 +51,13 @@ def _options(project: Project, group: str, chosen: Any) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "about": _about(file),
+            "about": complete.about(file),
             "chosen": name in picked,
             "file": str(file),
             "packaged": not (own and file.is_relative_to(own)),
         }
         for name, file in project.options(group).items()
     ]
-
-
-def _about(file: Path) -> str:
-    """The first comment of a config that says something to people."""
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        text = line.lstrip("# ").strip()
-        if not line.startswith("#"):
-            break
-        if text and not text.startswith("@"):
-            return text
-    return ""
 
 
 def _print(group: str, entries: list[dict[str, Any]]) -> None:

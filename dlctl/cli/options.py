@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from dlctl.cli import complete
 from dlctl.errors import UsageError
 
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[OVERRIDES]...",
+        autocompletion=complete.overrides,
         help="Values of the config: key=value, +key=value to add one, ~key to remove one.",
         show_default=False,
     ),
@@ -20,6 +22,7 @@ RunAndOverrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="RUN|CKPT [OVERRIDES]...",
+        autocompletion=complete.run_and_overrides,
         help="`last`, a run's id, its directory or a checkpoint file; then values of the config.",
         show_default=False,
     ),
@@ -28,15 +31,25 @@ DebugAndOverrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME] [OVERRIDES]...",
+        autocompletion=complete.debug_and_overrides,
         help="default, fdr, limit, overfit or profiler; then values of the config.",
         show_default=False,
     ),
 ]
 Experiment = Annotated[
     str | None,
-    typer.Option("--exp", "--experiment", metavar="NAME", help="An experiment config."),
+    typer.Option(
+        "--exp",
+        "--experiment",
+        metavar="NAME",
+        help="An experiment config.",
+        autocompletion=complete.experiments,
+    ),
 ]
-Debug = Annotated[str | None, typer.Option("--debug", metavar="NAME", help="A debug config.")]
+Debug = Annotated[
+    str | None,
+    typer.Option("--debug", metavar="NAME", help="A debug config.", autocompletion=complete.debugs),
+]
 Tags = Annotated[str | None, typer.Option("--tags", metavar="A,B", help="Tags to tell runs apart by.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of all random generators.")]
 Checkpoint = Annotated[
@@ -45,11 +58,13 @@ Checkpoint = Annotated[
 ]
 Resume = Annotated[
     str | None,
-    typer.Option("--resume", metavar="RUN", help="Go on with a run, in its directory."),
+    typer.Option(
+        "--resume", metavar="RUN", help="Go on with a run, in its directory.", autocompletion=complete.runs
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and show the config; run and write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Split = Annotated[str, typer.Option("--split", help="train, val or test.")]
+Split = Annotated[str, typer.Option("--split", help="train, val or test.", autocompletion=complete.splits)]
 
 
 def as_overrides(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlctl.cli import launch, options, render
+from dlctl.cli import complete, launch, options, render
 from dlctl.cli.subject import subject
 from dlctl.errors import ConfigError
 from dlctl.project import Project, shown
@@ -24,7 +24,13 @@ def command(
         typer.Option("--output", metavar="FILE", help="A .csv or .jsonl file."),
     ] = None,
     ckpt: Annotated[
-        str, typer.Option("--ckpt", metavar="best|last|PATH", help="Which checkpoint of the run.")
+        str,
+        typer.Option(
+            "--ckpt",
+            metavar="best|last|PATH",
+            help="Which checkpoint of the run.",
+            autocompletion=complete.checkpoints,
+        ),
     ] = "best",
     json: options.Json = False,
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dlctl.cli import options, render
+from dlctl.cli import complete, options, render
 from dlctl.project import Project, shown
 from dlctl.runs import store
 from dlctl.runs.record import Run
@@ -31,7 +31,9 @@ def list_(
 
 @app.command("show")
 def show(
-    run: Annotated[str, typer.Argument(help="`last`, a run's id, directory or checkpoint.")],
+    run: Annotated[
+        str, typer.Argument(help="`last`, a run's id, directory or checkpoint.", autocompletion=complete.runs)
+    ],
     json: options.Json = False,
 ) -> None:
     """Show one run: its config, code, metrics and checkpoints."""

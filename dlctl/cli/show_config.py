@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dlctl.cli import options, render, views
+from dlctl.cli import complete, options, render, views
 from dlctl.errors import ConfigError, UsageError
 from dlctl.project import Place, Project
 
@@ -18,31 +18,51 @@ if TYPE_CHECKING:
 Format = Literal["tree", "yaml", "json"]
 
 
+Config = Annotated[
+    str,
+    typer.Option("--config", metavar="NAME", help="train, eval or sweep.", autocompletion=complete.configs),
+]
+Package = Annotated[
+    str | None,
+    typer.Option(
+        "--package", metavar="KEY", help="Show the part under a key only.", autocompletion=complete.keys
+    ),
+]
+History = Annotated[
+    str | None,
+    typer.Option(
+        "--history", metavar="KEY", help="Show everything that set a value.", autocompletion=complete.keys
+    ),
+]
+Diff = Annotated[
+    str | None,
+    typer.Option(
+        "--diff",
+        metavar="RUN|NAME",
+        help="Show what differs from a run or experiment.",
+        autocompletion=complete.runs_and_experiments,
+    ),
+]
+
+
 def command(
     overrides: options.Overrides = None,
     experiment: options.Experiment = None,
     debug: options.Debug = None,
-    config: Annotated[str, typer.Option("--config", metavar="NAME", help="train, eval or sweep.")] = "train",
+    config: Config = "train",
     format: Annotated[
         Format | None, typer.Option("--format", help="A tree is the default on a terminal, YAML in a pipe.")
     ] = None,
     resolve: Annotated[bool, typer.Option("--resolve", help="Replace interpolations by values.")] = False,
-    package: Annotated[
-        str | None, typer.Option("--package", metavar="KEY", help="Show the part under a key only.")
-    ] = None,
+    package: Package = None,
     origin: Annotated[
         bool, typer.Option("--origin", help="Show the line or override behind every value.")
     ] = False,
-    history: Annotated[
-        str | None, typer.Option("--history", metavar="KEY", help="Show everything that set a value.")
-    ] = None,
+    history: History = None,
     defaults: Annotated[
         bool, typer.Option("--defaults", help="Show the tree of config files and what chose them.")
     ] = False,
-    diff: Annotated[
-        str | None,
-        typer.Option("--diff", metavar="RUN|NAME", help="Show what differs from a run or experiment."),
-    ] = None,
+    diff: Diff = None,
 ) -> None:
     """Show the config as a command would compose it, and explain it.
 

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-    from dlctl.composition.config_files import Keys
     from dlctl.composition.explain import Fact
+    from dlctl.composition.keys import Keys
     from dlctl.composition.provenance import Layer
 
 
@@ -44,7 +44,7 @@ def told(fact: "Fact") -> str:
 
 def commented(part: Any, told: "dict[Keys, str]") -> str:
     """YAML with a comment behind every value."""
-    from yaml import SafeLoader, ScalarNode, compose
+    from yaml import SafeLoader, compose
 
     from dlctl.composition.config_files import find
 
@@ -57,9 +57,8 @@ def commented(part: Any, told: "dict[Keys, str]") -> str:
         if found is None:
             continue
         _, line, value = found
-        # What is folded over several lines takes its comment behind the last, a block behind its sign.
-        block = isinstance(value, ScalarNode) and value.style in ("|", ">")
-        notes[value.start_mark.line if block else max(value.end_mark.line, line - 1)] = note
+        # What goes over several lines takes its comment behind the last.
+        notes[max(value.end_mark.line, line - 1)] = note
     width = min(max([len(lines[number]) for number in notes], default=0), 48)
     for number, note in notes.items():
         lines[number] = f"{lines[number]:<{width}}  # {note}"

@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from dlctl.composition import explain, preflight, targets
+from dlctl.composition import explain, preflight, signatures, targets
 from dlctl.composition import faults as told
 from dlctl.composition.compose import Composed, parse
 from dlctl.composition.keys import Keys, dotted, walk
@@ -31,8 +31,9 @@ def faults(composed: Composed, *, imports: bool = True) -> list[DlctlError]:
         imports: import targets whose source does not tell enough.
     """
     try:
-        composed.resolve(composed.run_dir())
-        config = explain.plain(composed, resolve=True)
+        # With secrets: nothing of it is kept, and messages lose them when they are printed.
+        resolved = composed.resolve(composed.run_dir())
+        config: Any = OmegaConf.to_container(resolved)
         found: list[DlctlError] = []
     except DlctlError as error:
         # The rest of the config can be looked at nevertheless.
@@ -110,7 +111,12 @@ def _matters(composed: Composed, keys: Keys) -> bool:
 
 
 def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
-    """Files that are to be read and are not there."""
+    """Files that are to be read and folders of configs, where they are not there."""
+    for number, folder in enumerate(OmegaConf.select(composed.full, "hydra.searchpath") or []):
+        path = Path(str(folder).removeprefix("file://"))
+        if "://" not in str(path) and not path.is_dir():
+            keys: Keys = ("hydra", "searchpath", number)
+            yield _fault(composed, keys, f"hydra.searchpath names {shown(path)}, which is no folder", "path")
     for keys, value in walk(config):
         name = str(keys[-1]) if not isinstance(keys[-1], int) else str(keys[-2])
         if not isinstance(value, str) or "${" in value or value == "???" or not value:
@@ -233,7 +239,7 @@ def _known(composed: Composed, name: str) -> bool:
         node = OmegaConf.select(composed.full, parent, throw_on_resolution_failure=False)
     if not OmegaConf.is_dict(node):
         return False
-    takes = targets.signature(str(node.get("_target_"))) if "_target_" in node else None
+    takes = signatures.signature(str(node.get("_target_"))) if "_target_" in node else None
     # Where the config misspells an argument, that is the mistake, and not the search.
     misspelt = (
         takes and last in takes.names and told.close(last, [str(k) for k in node if k not in takes.names])

@@ -1,6 +1,7 @@
 """Overrides -> config: the one place that touches Hydra's machinery."""
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,9 +113,8 @@ class Composed:
 
     def logging(self, output_dir: Path) -> dict[str, Any]:
         """``hydra.job_logging``, as ``logging.config.dictConfig`` takes it."""
-        full = copy.deepcopy(self.full)
-        with _hydra_values(full, output_dir):
-            settings = OmegaConf.to_container(full.hydra.job_logging, resolve=True)
+        with _hydra_values(self.full, output_dir):
+            settings = OmegaConf.to_container(self.full.hydra.job_logging, resolve=True)
         assert isinstance(settings, dict)
         return {str(key): value for key, value in settings.items()}
 
@@ -174,7 +174,10 @@ def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Compo
     groups = [item for item in parsed if chooses(configs, item)]
     lines = [line_of(item) for item in groups]
     try:
-        full = configs.load_configuration(name, lines, RunMode.RUN, from_shell=False)
+        with warnings.catch_warnings():
+            # What Hydra warns of, a search path that is not there or a missing _self_, `check` reports.
+            warnings.simplefilter("ignore", UserWarning)
+            full = configs.load_configuration(name, lines, RunMode.RUN, from_shell=False)
     except Exception as error:
         raise hydra_errors.translated(project, name, groups, error) from error
     composed = Composed(project, name, full, tuple(overrides), tuple(lines))
@@ -249,19 +252,26 @@ def _hydra_values(full: DictConfig, output_dir: Path | None) -> Iterator[None]:
     Hydra's own way is a global HydraConfig. Lightning's launchers rewrite the command line of
     their children where that is set, so it must not outlive the resolving: here it is never set.
     """
-    config = copy.deepcopy(full)
-    with open_dict(config):
-        if output_dir is not None:
-            config.hydra.runtime.output_dir = str(output_dir)
-        for key, value in {"num": 0, "id": "0"}.items():
-            if OmegaConf.is_missing(config.hydra.job, key):
-                config.hydra.job[key] = value
+    values = {
+        ("runtime", "output_dir"): output_dir and str(output_dir),
+        ("job", "num"): 0,
+        ("job", "id"): "0",
+    }
+    missing = [
+        (full.hydra[section], key, value)
+        for (section, key), value in values.items()
+        if value is not None and OmegaConf.is_missing(full.hydra[section], key)
+    ]
+    for section, key, value in missing:
+        section[key] = value
     OmegaConf.register_new_resolver(
-        "hydra", lambda path: OmegaConf.select(config, f"hydra.{path}"), replace=True
+        "hydra", lambda path: OmegaConf.select(full, f"hydra.{path}"), replace=True
     )
     try:
         yield
     finally:
+        for section, key, _ in missing:
+            section[key] = "???"
         setup_globals()
 
 

@@ -40,18 +40,16 @@ def _load(source: ConfigSource, file: Path) -> ConfigResult:
     """A config and its header.
 
     Raises:
-        ConfigLoadError: there is no such file, or it is neither a mapping nor a list.
+        ConfigLoadError: there is no such file, or it does not hold ``key: value``.
         yaml.YAMLError: it is not YAML.
     """
     if not file.is_file():
         raise ConfigLoadError(f"Config not found : {file}")
     value = values(file)
-    if isinstance(value, str):
-        value = {value: None}
-    elif not isinstance(value, dict | list | None):
-        raise ConfigLoadError(f"{file} holds neither a mapping nor a list")
+    if not isinstance(value, dict | None):
+        raise ConfigLoadError(f"{file} holds a {type(value).__name__}")
     return ConfigResult(
-        config=OmegaConf.create(value if value is not None else {}),
+        config=OmegaConf.create(value or {}),
         path=f"{source.scheme()}://{source.path}",
         provider=source.provider,
         header=ConfigSource._get_header_dict(text(file)[:512]),

@@ -1,5 +1,6 @@
 """The defaults lists of config files, as they are written."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,36 @@ def entries(file: Path) -> list[Entry]:
                 )
             )
     return listed
+
+
+def misshapen(file: Path) -> Iterator[tuple[int, str]]:
+    """The line of every entry that Hydra cannot take, and what is wrong with it."""
+    found = config_files.find(config_files.nodes(file), ("defaults",))
+    if found is None:
+        return
+    _, line, node = found
+    if not isinstance(node, yaml.SequenceNode):
+        yield line, "defaults must be a list"
+        return
+    for item in node.value:
+        line = item.start_mark.line + 1
+        if isinstance(item, yaml.ScalarNode) and not _is_word(item):
+            yield line, f"'{item.value}' is no name of a config"
+        elif isinstance(item, yaml.SequenceNode):
+            yield line, "a list within the list"
+        elif isinstance(item, yaml.MappingNode) and len(item.value) != 1:
+            count = "no group" if not item.value else "several groups"
+            yield line, f"an entry of the defaults list names {count}"
+        elif isinstance(item, yaml.MappingNode):
+            option = item.value[0][1]
+            options = option.value if isinstance(option, yaml.SequenceNode) else [option]
+            wrong = [each for each in options if not (_is_word(each) or each.tag.endswith(":null"))]
+            if wrong:
+                yield line, f"the option '{config_files.written(wrong[0])}' is no word"
+
+
+def _is_word(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag.endswith(":str")
 
 
 def place_of(file: Path) -> Place:

@@ -15,7 +15,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from dlctl.composition import preflight
+from dlctl.composition import preflight, signatures
 from dlctl.composition.keys import Keys, at, dotted, references, walk
 from dlctl.composition.preflight import present
 from dlctl.errors import ConfigError, DlctlError
@@ -27,11 +27,18 @@ if TYPE_CHECKING:
 def unparsable(text: str, error: Exception) -> ConfigError:
     """An override that Hydra's grammar does not accept."""
     key, _, value = text.partition("=")
+    reason = first_line(error)
     hint = "write it as key=value, +key=value to add a key or ~key to remove one"
-    if any(sign in value for sign in "=#:{}()[]' \"") and "'" not in value:
+    if match := re.fullmatch(r"(.+)\[(\d+)\](.*)", key):
+        hint = f"an item of a list: {match[1]}.{match[2]}{match[3]}={value}"
+    elif value.count("'") % 2 or value.count('"') % 2:
+        hint = "close the quotes"
+    elif any(value.count(one) != value.count(other) for one, other in ("[]", "{}", "()")):
+        hint = "close the brackets, or quote the value if they belong to it"
+    elif any(sign in value for sign in "=#:{}()[] "):
         hint = f"""quote the value, and the whole for the shell: '{key}="{value}"'"""
-    reason = next((line for line in str(error).splitlines() if line.strip()), "")
-    return ConfigError(f"cannot read the override '{text}': {reason}", hint=hint, key=key)
+    said = "" if reason.startswith("LexerNoViableAlt") else f": {reason}"
+    return ConfigError(f"cannot read the override '{text}'{said}", hint=hint, key=key)
 
 
 def sweep(text: str, item: Override) -> ConfigError:
@@ -50,10 +57,12 @@ def bad_override(composed: "Composed", before: DictConfig, item: Override, error
     key = item.key_or_group
     cause = error.__cause__ or error.__context__ or error
     if item.is_delete():
-        return _unknown(composed, before, item, hint=None)
+        return _unknown(composed, before, key, hint=None)
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        if isinstance(item.value(), dict) and str(cause.full_key).startswith(f"{key}."):
+            return _unknown(composed, before, str(cause.full_key), hint=None)
         line = (item.input_line or "").lstrip("+~")
-        return _unknown(composed, before, item, hint=f"to add a new key: +{line}")
+        return _unknown(composed, before, key, hint=f"to add a new key: +{line}")
     if item.is_add():
         now = present(composed, key, OmegaConf.select(before, key))
         return ConfigError(
@@ -64,18 +73,27 @@ def bad_override(composed: "Composed", before: DictConfig, item: Override, error
     return ConfigError(f"cannot set '{key}': {first_line(cause)}", key=key)
 
 
-def _unknown(composed: "Composed", before: DictConfig, item: Override, hint: str | None) -> ConfigError:
-    key = item.key_or_group
-    if hint and preflight.expected(before, key):
-        target = OmegaConf.select(before, f"{key.rpartition('.')[0]}._target_")
+def _unknown(composed: "Composed", before: DictConfig, key: str, hint: str | None) -> ConfigError:
+    """A key that is not there; adding it is advised where nothing is known against it."""
+    parent, _, last = key.rpartition(".")
+    target = preflight.target_of(before, parent)
+    takes = signatures.signature(target) if target else None
+    if takes and last in takes.names and hint:
         return ConfigError(f"'{key}' is not in the config yet; {target} takes it", hint=hint, key=key)
-    close = close_keys(before, key)
-    lines = [f"did you mean '{name}' ({present(composed, name, value)})?" for name, value in close.items()]
+    known = close_keys(before, key)
+    lines = [f"did you mean '{name}' ({present(composed, name, value)})?" for name, value in known.items()]
+    section = OmegaConf.select(before, parent, throw_on_resolution_failure=False) if parent else before
+    refused = (takes and not takes.open) or key.startswith("hydra.") or not OmegaConf.is_dict(section)
+    if not lines and hint and not (refused and section is not None):
+        lines = [hint]
+    if not lines and takes:
+        lines = [f"{target} takes {', '.join(takes.names)}"]
+    package = " --package hydra" if key.startswith("hydra.") else ""
     return ConfigError(
         f"unknown key '{key}'",
-        hint="\n".join([*lines, *([hint] if hint else [])]) or "dlctl train --dry-run shows the config",
+        hint="\n".join(lines) or f"dlctl show-config{package} shows what there is",
         key=key,
-        suggestions=list(close),
+        suggestions=list(known),
     )
 
 

@@ -1,20 +1,19 @@
 """What Hydra, OmegaConf or YAML raise while files are composed, in the user's terms."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.core.override_parser.types import Override
 from hydra.errors import MissingConfigException
-from omegaconf import grammar_parser
-from omegaconf.errors import GrammarParseError
+from hydra.plugins.config_source import ConfigLoadError
 
 from dlctl.composition import config_files
 from dlctl.composition.defaults import entries, place_of
 from dlctl.composition.faults import close, first_line, meant
-from dlctl.composition.keys import Keys, dotted, walk
+from dlctl.composition.file_faults import broken_yaml, by_itself
 from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.project import Place, Project
 
@@ -49,19 +48,6 @@ _TEXTS = {
         "only a primary config may set hydra.searchpath",
         "move it to train.yaml, or give it on the command line",
     ),
-    r"Invalid defaults list .*\(got (.+)\)": (
-        "defaults is a {0}, and must be a list",
-        "defaults:\n  - model: mnist\n  - _self_",
-    ),
-    r"Too many keys in default item (.+)": (
-        "an entry of the defaults list names several groups: {0}",
-        "one group an entry: - group: option",
-    ),
-    r"Missing group name in (.+)": ("an entry of the defaults list is empty", "- group: option"),
-    r"Unsupported (?:item value|type) in defaults : (\w+)": (
-        "an entry of the defaults list is of type {0}",
-        "write '- group: option' with an option in quotes, or '- name'",
-    ),
     r"Config group override must be a string or a list\. Got (\w+)": (
         "the option of a group is a word, not of type {0}",
         "dlctl list shows the groups and their options",
@@ -82,8 +68,8 @@ _TEXTS = {
         "the defaults list points at '{0}', which is no group chosen before",
         "there are: {1}",
     ),
-    r"Could not load .*|(.*) holds neither a mapping nor a list": (
-        "the file holds neither a mapping nor a list",
+    r"primary config '.*' must be a DictConfig": (
+        "the primary config holds no 'key: value'",
         "a config is written as key: value",
     ),
 }
@@ -102,16 +88,14 @@ def translated(project: Project, name: str, choices: Sequence[Override], error: 
         if isinstance(each, yaml.YAMLError):
             return broken_yaml(each)
         if isinstance(each, RecursionError):
+            return _circle(project, name)
+        if isinstance(each, ConfigLoadError) and (match := re.match(r"(.+) holds a (\w+)", str(each))):
             return ConfigError(
-                f"the defaults lists of '{name}' lead in a circle",
-                hint="a config must not name itself, nor one that leads back to it",
-                topic="defaults",
+                f"the file holds a {match[2]}",
+                hint="a config is written as key: value",
+                place=Place(Path(match[1]), 1),
+                topic="yaml",
             )
-    if any(isinstance(each, GrammarParseError) for each in chain(error)):
-        for folder in project.folders:
-            for file in sorted(folder.rglob("*.yaml")):
-                for _, fault in unreadable(file):
-                    return fault
     if isinstance(error, MissingConfigException):
         return _missing(project, name, choices, error)
     for item in choices:
@@ -126,60 +110,54 @@ def translated(project: Project, name: str, choices: Sequence[Override], error: 
     inside, text = _inside(project, reason)
     if match := re.match(r"Could not override '([^']+)'", text):
         return _unused(project, name, match[1], inside, text)
-    line = text.strip().splitlines()[0]
     for pattern, (what, remedy) in _TEXTS.items():
         if match := re.search(pattern, text):
             groups = [group or "" for group in match.groups()]
-            place = place_of(inside) if inside else None
+            place = place_of(inside) if inside else _written(project, [match[0], *groups])
             return ConfigError(
                 what.format(*groups), hint=remedy.format(*groups), place=place, topic="defaults"
             )
-    return _mismatch(project, name, inside, error) or ConfigError(f"cannot compose '{name}': {line}")
+    files = [inside] if inside else _files(project)
+    for fault in (each for file in files for each in by_itself(file) if each.topic != "package"):
+        return fault
+    return _mismatch(inside, error) or ConfigError(f"cannot compose '{name}': {first_line(error)}")
 
 
-def broken_yaml(error: yaml.YAMLError) -> ConfigError:
-    """A file that is not YAML: the place, the line itself and a caret below what is wrong."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or first_line(error)
-    if mark is None or not Path(mark.name).is_file():
-        file = Path(str(getattr(error, "name", "")))
-        where = Place(file, 1) if file.is_file() else None
-        return ConfigError(f"not YAML: {problem}", place=where, topic="yaml")
-    lines = config_files.text(Path(mark.name)).splitlines()
-    number, column = mark.line, mark.column
-    while number and (number >= len(lines) or not lines[number].strip()):
-        # What is missing at the end of the file is missing behind the last thing in it.
-        number -= 1
-        column = len(lines[number]) if number < len(lines) else 0
-    line = lines[number].replace("\t", " ") if lines else ""
-    return ConfigError(
-        f"not YAML: {problem}",
-        hint=f"{line}\n{' ' * column}^",
-        place=Place(Path(mark.name), number + 1),
-        topic="yaml",
-    )
+def _files(project: Project) -> list[Path]:
+    """All config files that can be read."""
+    found = [file for folder in project.folders for file in sorted(folder.rglob("*.yaml"))]
+    return [file for file in found if config_files.nodes(file) is not None]
 
 
-def unreadable(file: Path) -> Iterator[tuple[Keys, ConfigError]]:
-    """The interpolations of a file that cannot be read, and the way down to each."""
-    for keys, value in walk(config_files.values(file)):
-        if not isinstance(value, str) or "${" not in value:
-            continue
-        try:
-            grammar_parser.parse(value)
-        except GrammarParseError as error:
-            found = config_files.find(config_files.nodes(file), keys)
-            reason = first_line(error)
-            yield (
-                keys,
-                ConfigError(
-                    f"the interpolation '{value}' cannot be read: {reason}",
-                    hint="an interpolation is written ${section.key}",
-                    key=dotted(keys),
-                    place=Place(file, found[1] if found else 1),
-                    topic="interpolation",
-                ),
-            )
+def _written(project: Project, words: Sequence[str]) -> Place | None:
+    """The entry that chooses a group a second time, or whose option one of the words quotes."""
+    group = words[1] if len(words) > 1 else ""
+    for file in _files(project):
+        for entry in entries(file):
+            named = entry.name.strip("/") == group and file.parent not in project.folders
+            again = named and not entry.override and "chosen" not in words[0]
+            if again or any(option in words for option in entry.options or () if not option.isidentifier()):
+                return Place(file, entry.line)
+    return None
+
+
+def _circle(project: Project, name: str) -> ConfigError:
+    """Defaults lists that lead back to where they came from."""
+    message, hint = "the defaults lists lead in a circle", "a config must not lead back to itself"
+    for folder in project.folders:
+        for start in sorted(folder.rglob("*.yaml")):
+            seen, waiting = set(), [start]
+            while waiting:
+                file = waiting.pop()
+                for entry in entries(file) if file not in seen else []:
+                    for group, option in [] if entry.override else entry.wanted(folder):
+                        onward = folder / group / f"{option}.yaml"
+                        if onward == start:
+                            place = Place(file, entry.line)
+                            return ConfigError(message, hint=hint, place=place, topic="defaults")
+                        waiting.append(onward)
+                seen.add(file)
+    return ConfigError(f"{message} from '{name}'", hint=hint, topic="defaults")
 
 
 def _inside(project: Project, reason: str) -> tuple[Path | None, str]:
@@ -217,8 +195,8 @@ def no_option(project: Project, group: str, option: str, place: Place | None) ->
     """An option that its group does not have."""
     known = list(project.options(group))
     if not known:
-        similar = close(group, groups(project))
-        hint = meant(similar) or f"there are: {', '.join(groups(project))}"
+        similar = close(group, project.groups)
+        hint = meant(similar) or f"there are: {', '.join(project.groups)}"
         return ConfigError(
             f"there is no group '{group}'",
             hint=hint,
@@ -239,14 +217,6 @@ def no_option(project: Project, group: str, option: str, place: Place | None) ->
         place=place,
         topic="defaults",
     )
-
-
-def groups(project: Project) -> list[str]:
-    """The groups of configs, sorted."""
-    found = {
-        str(file.parent.relative_to(folder)) for folder in project.folders for file in folder.rglob("*.yaml")
-    }
-    return sorted(found - {"."})
 
 
 def _asked(project: Project, group: str, option: str) -> Place | None:
@@ -280,21 +250,22 @@ def _unused(project: Project, name: str, group: str, inside: Path | None, text: 
     )
 
 
-def _mismatch(project: Project, name: str, inside: Path | None, error: Exception) -> ConfigError | None:
-    """A value that does not fit Hydra's own settings, or one written as an interpolation that is none."""
+def _mismatch(inside: Path | None, error: Exception) -> ConfigError | None:
+    """A value that does not fit Hydra's own settings."""
     for each in chain(error):
-        text = str(each)
-        key = next(iter(re.findall(r"full_key: (\S+)", text)), None)
+        lines = [line.strip() for line in str(each).splitlines() if line.strip()]
+        composing = len(lines) > 1 and "raised while composing" in lines[0]
+        reason = lines[1] if composing else lines[0] if lines else ""
+        key = next(iter(re.findall(r"full_key: (\S+)", str(each))), None)
+        if key is None and composing and inside:
+            return ConfigError(reason, place=Place(inside, 1), topic="value")
         if key is None:
             continue
-        reason = first_line(each)
-        if "raised while composing" in reason:
-            reason = next((line for line in text.splitlines()[1:] if line.strip()), reason)
         found: Any = None
         if inside:
-            keys = tuple(key.split("."))
-            tree = config_files.nodes(inside)
-            found = config_files.find(tree, keys) or config_files.find(tree, keys[-1:])
+            tree, keys = config_files.nodes(inside), tuple(key.split("."))
+            ways = [keys[start:count] for start in range(len(keys)) for count in range(len(keys), start, -1)]
+            found = next(filter(None, (config_files.find(tree, way) for way in ways)), None)
         place = Place(inside, found[1]) if inside and found else None
         return ConfigError(f"'{key}': {reason}", key=key, place=place, topic="value")
     return None

@@ -45,7 +45,6 @@ class Logged:
         return sorted(re.sub(r"\\(.)", r"\1", each) for each in self._patterns if ".+" not in each)
 
 
-@lru_cache(maxsize=256)
 def _of_target(target: str) -> frozenset[str]:
     """Patterns of the names logged by the module of a class and by what it builds on."""
     if target.partition(".")[0] in _LIBRARIES:
@@ -59,8 +58,13 @@ def _of_target(target: str) -> frozenset[str]:
         found = None
     if found is None or isinstance(found[1], ast.Module):
         return frozenset({_ANY})
-    modules, whole = _modules(found[0])
-    patterns = frozenset(pattern for module in modules for pattern in _of_module(module))
+    return _of_all(found[0])
+
+
+@lru_cache(maxsize=256)
+def _of_all(module: Module) -> frozenset[str]:
+    modules, whole = _modules(module)
+    patterns = frozenset(pattern for each in modules for pattern in _patterns(each.tree))
     return patterns if whole else patterns | {_ANY}
 
 
@@ -100,11 +104,6 @@ def _base(module: Module, base: ast.expr) -> Module | None:
     if found is None:
         return module if ast.unparse(outer) in dir(builtins) else None
     return found[0]
-
-
-@lru_cache(maxsize=256)
-def _of_module(module: Module) -> frozenset[str]:
-    return frozenset(_patterns(module.tree))
 
 
 def _patterns(tree: ast.Module) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, Node, OmegaConf
 
-from dlctl.composition.signatures import Annotation, annotation
+from dlctl.composition.annotations import Annotation, annotation
 from dlctl.errors import ConfigError, DlctlError
 
 if TYPE_CHECKING:
@@ -54,11 +54,13 @@ def _misfit(composed: "Composed", item: Override, old: Any, expected: Annotation
     key, value = item.key_or_group, item.value()
     wanted = f"takes {expected}" if expected else "is a number"
     close = get_close_matches(str(value), expected.literals() if expected else [], n=3, cutoff=0.5)
-    suggestions = close or ([word(old)] if old is not None else [])
+    suggestions = close or ([word(old)] if isinstance(old, str | int | float) else [])
     lines = []
     if close:
         lines.append(f"did you mean {' or '.join(f'{key}={each}' for each in close)}?")
         lines.append(f"it is {present(composed, key, old)[2:]}")
+    elif isinstance(old, dict):
+        lines.append(f"it is a section: set its values, {key}.NAME=VALUE")
     elif old is not None:
         lines.append(f"did you mean '{key}={word(old)}' ({present(composed, key, old)})?")
     lines.append(f"to insist: ++{item.key_or_group}={value}")
@@ -73,11 +75,15 @@ def _misfit(composed: "Composed", item: Override, old: Any, expected: Annotation
 def expected(config: DictConfig, key: str) -> Annotation | None:
     """What the ``_target_`` beside a key says that it takes under that name."""
     parent, _, argument = key.rpartition(".")
-    node = OmegaConf.select(config, parent, throw_on_resolution_failure=False) if parent else None
+    target = target_of(config, parent)
+    return None if target is None or argument.startswith("_") else annotation(target, argument)
+
+
+def target_of(config: DictConfig, key: str) -> str | None:
+    """The ``_target_`` of a section."""
+    node = OmegaConf.select(config, key, throw_on_resolution_failure=False) if key else None
     target = _raw(node, "_target_") if isinstance(node, DictConfig) else None
-    if not isinstance(target, str) or argument.startswith("_"):
-        return None
-    return annotation(target, argument)
+    return target if isinstance(target, str) else None
 
 
 def _raw(config: DictConfig, key: str) -> Any:

@@ -1,172 +1,118 @@
-"""What the arguments of a ``_target_`` are annotated with, read from source, never imported.
-
-What cannot be told from source passes.
-"""
+"""The arguments that classes and functions take, read from source, never imported."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlctl.composition.source import DEPTH, Module, follow, locate
+from dlctl.composition import source
+from dlctl.composition.annotations import is_dataclass
+from dlctl.composition.source import DEPTH, Module, follow
 
-Scalar = bool | int | float | str
+# Decorators that leave a function's arguments as they are.
+_PRESERVING = {"staticmethod", "classmethod", "abstractmethod", "override", "final", "no_grad", "cache"}
+_PRESERVING |= {"dataclass", "runtime_checkable", "total_ordering"}
 
 
 @dataclass(frozen=True)
-class Annotation:
-    """The annotation of an argument and the module in which its names mean something."""
+class Signature:
+    """The arguments of a callable.
 
-    module: Module
-    node: ast.expr
+    Attributes:
+        names: in order, and whether each must be given.
+        open: whether any further name is taken (``**kwargs``).
+    """
 
-    def __str__(self) -> str:
-        return ast.unparse(self.node)
-
-    def accepts(self, value: Scalar) -> bool:
-        """Whether a value may be passed; True where that cannot be told."""
-        return _accepts(self.module, self.node, value, DEPTH)
-
-    def literals(self) -> list[str]:
-        """The words that are allowed, where the annotation lists them."""
-        return sorted(_literals(self.module, self.node, DEPTH))
+    names: dict[str, bool]
+    open: bool = False
 
 
-def annotation(target: str, argument: str) -> Annotation | None:
-    """The annotation of an argument of ``package.module.Class``; None if it has none."""
-    found = locate(target)
-    return _argument(*found, argument, DEPTH) if found else None
-
-
-def _argument(module: Module, node: ast.AST, name: str, depth: int) -> Annotation | None:
-    if isinstance(node, ast.ClassDef):
-        return _class_argument(module, node, name, depth)
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return None
-    for item in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
-        if item.arg == name and item.annotation is not None:
-            return Annotation(module, item.annotation)
-    return None
-
-
-def _class_argument(module: Module, node: ast.ClassDef, name: str, depth: int) -> Annotation | None:
-    for item in node.body:
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            return _argument(module, item, name, depth)
-        field = item.target if isinstance(item, ast.AnnAssign) else None
-        if isinstance(field, ast.Name) and field.id == name and is_dataclass(node):
-            assert isinstance(item, ast.AnnAssign)
-            return Annotation(module, item.annotation)
-    for base in node.bases:
-        found = follow(module, base, depth - 1)
-        if found and (result := _argument(*found, name, depth - 1)):
-            return result
-    return None
-
-
-def is_dataclass(node: ast.ClassDef) -> bool:
-    """Whether a class is decorated as one."""
-    return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
-
-
-def _accepts(module: Module, node: ast.expr, value: Scalar, depth: int) -> bool:
-    if depth == 0:
-        return True
-    match node:
-        case ast.Constant(value=str(text)):
-            return _accepts(module, _expression(text), value, depth - 1)
-        case ast.Constant(value=None):
-            return False
-        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
-            return any(_accepts(module, side, value, depth) for side in (left, right))
-        case ast.Subscript(value=outer, slice=inner):
-            return _accepts_generic(module, outer, inner, value, depth)
-        case ast.Name() | ast.Attribute():
-            return _accepts_name(module, node, value, depth)
-    return True
-
-
-def _accepts_generic(module: Module, outer: ast.expr, inner: ast.expr, value: Scalar, depth: int) -> bool:
-    items = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
-    match _last(outer):
-        case "Optional" | "Union":
-            return any(_accepts(module, item, value, depth) for item in items)
-        case "Literal":
-            return any(
-                item.value == value and type(item.value) is type(value)
-                for item in items
-                if isinstance(item, ast.Constant)
-            )
-        case "Annotated" | "Final":
-            return _accepts(module, items[0], value, depth)
-        case "list" | "List" | "dict" | "Dict" | "tuple" | "Tuple" | "set" | "Set" | "type":
-            return False
-        case "Type" | "Callable" | "Mapping" | "MutableMapping":
-            return False
-        case "Sequence" | "Iterable" | "Collection":
-            return isinstance(value, str)
-    return True
-
-
-def _accepts_name(module: Module, node: ast.expr, value: Scalar, depth: int) -> bool:
-    match _last(node):
-        case "bool":
-            return isinstance(value, bool) or value in (0, 1)
-        case "int":
-            return isinstance(value, int)
-        case "float":
-            return isinstance(value, int | float)
-        case "str" | "Path" | "PathLike":
-            return isinstance(value, str)
-        case "None" | "list" | "dict" | "tuple" | "set" | "List" | "Dict" | "Callable":
-            return False
-        case "Any" | "object":
-            return True
-    found = follow(module, node, depth - 1)
-    if found is None:
-        return True
-    inner, definition = found
-    if isinstance(definition, ast.Assign):
-        # A TypeVar, or an alias such as _PRECISION_INPUT = Union[...].
-        return isinstance(definition.value, ast.Call) or _accepts(inner, definition.value, value, depth - 1)
-    return not (isinstance(definition, ast.ClassDef) and _is_opaque(inner, definition, depth - 1))
-
-
-def _is_opaque(module: Module, node: ast.ClassDef, depth: int) -> bool:
-    """Whether no number and no word can be an instance: an ordinary class, down to its bases."""
-    if depth == 0 or any(keyword.arg == "metaclass" for keyword in node.keywords):
-        # Metaclasses may answer isinstance as they like; torch.Tensor's is known not to.
-        return node.name == "Tensor"
-    for base in node.bases:
-        found = follow(module, base, depth)
-        if found is None:
-            return _last(base) in ("object", "TensorBase")
-        if not (isinstance(found[1], ast.ClassDef) and _is_opaque(*found, depth - 1)):  # type: ignore[arg-type]
-            return False
-    return True
-
-
-def _literals(module: Module, node: ast.expr, depth: int) -> Iterator[str]:
-    if depth == 0:
-        return
-    if isinstance(node, ast.Subscript) and _last(node.value) == "Literal":
-        items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        yield from (i.value for i in items if isinstance(i, ast.Constant) and isinstance(i.value, str))
-    elif isinstance(node, ast.Name | ast.Attribute):
-        found = follow(module, node, depth - 1)
-        if found and isinstance(found[1], ast.Assign):
-            yield from _literals(found[0], found[1].value, depth - 1)
-    else:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):
-                yield from _literals(module, child, depth - 1)
-
-
-def _last(node: ast.expr) -> str:
-    return ast.unparse(node).rpartition(".")[2]
-
-
-def _expression(text: str) -> ast.expr:
+def signature(target: str) -> Signature | None:
+    """The arguments of a class or function; None where its source does not tell."""
     try:
-        return ast.parse(text, mode="eval").body
+        found = source.locate(target)
     except SyntaxError:
-        return ast.Name("Any")
+        return None
+    if found is None:
+        return None
+    module, node = found
+    if isinstance(node, ast.ClassDef):
+        return _of_class(module, node, DEPTH)
+    if isinstance(node, ast.FunctionDef):
+        kinds = {ast.unparse(each) for each in node.decorator_list}
+        bound = target.rpartition(".")[0].rpartition(".")[2][:1].isupper() and "staticmethod" not in kinds
+        return _of_function(module, node, skip=int(bound))
+    return None
+
+
+def _of_class(module: Module, node: ast.ClassDef, depth: int) -> Signature | None:
+    if depth == 0 or any(keyword.arg == "metaclass" for keyword in node.keywords):
+        return None
+    if not all(_preserves(module, each) for each in node.decorator_list):
+        return None
+    for name in ("__init__", "__new__"):
+        for item in node.body:
+            if isinstance(item, ast.FunctionDef) and item.name == name:
+                return _of_function(module, item, skip=1)
+    bases = [each for each in node.bases if _name(each) not in ("object", "ABC", "Protocol", "Generic")]
+    if is_dataclass(node) or "NamedTuple" in map(_name, bases):
+        return _of_fields(module, node, bases, depth)
+    for base in bases:
+        found = follow(module, base.value if isinstance(base, ast.Subscript) else base, DEPTH)
+        if found is None or not isinstance(found[1], ast.ClassDef):
+            return None
+        inherited = _of_class(found[0], found[1], depth - 1)
+        if inherited is None or inherited.names or inherited.open:
+            return inherited
+    return Signature({})
+
+
+def _of_fields(module: Module, node: ast.ClassDef, bases: Sequence[ast.expr], depth: int) -> Signature | None:
+    """The arguments of a dataclass: its annotated fields after those of its bases."""
+    names: dict[str, bool] = {}
+    for base in reversed(bases):
+        if _name(base) == "NamedTuple":
+            continue
+        found = follow(module, base, DEPTH)
+        if found is None or not isinstance(found[1], ast.ClassDef):
+            return None
+        inherited = _of_class(found[0], found[1], depth - 1)
+        if inherited is None:
+            return None
+        names |= inherited.names
+    for item in node.body:
+        if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+            continue
+        if "ClassVar" in ast.unparse(item.annotation):
+            continue
+        text = ast.unparse(item.value) if item.value else ""
+        if "init=False" in text:
+            continue
+        plain = "field(" in text and "default" not in text
+        names[item.target.id] = item.value is None or plain
+    return Signature(names)
+
+
+def _of_function(module: Module, node: ast.FunctionDef, *, skip: int) -> Signature | None:
+    """The arguments of a function without the first ``skip``."""
+    if not all(_preserves(module, each) for each in node.decorator_list):
+        return None
+    positional = [*node.args.posonlyargs, *node.args.args]
+    optional = len(positional) - len(node.args.defaults)
+    names = {item.arg: number < optional for number, item in enumerate(positional) if number >= skip}
+    for item, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        names[item.arg] = default is None
+    return Signature(names, node.args.kwarg is not None)
+
+
+def _preserves(module: Module, decorator: ast.expr) -> bool:
+    """Whether a decorator leaves the arguments as they are: it is known to, or wraps by functools."""
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    if _name(function) in _PRESERVING:
+        return True
+    found = follow(module, function, DEPTH)
+    return found is not None and "wraps(" in ast.unparse(found[1])
+
+
+def _name(node: ast.expr) -> str:
+    outer = node.value if isinstance(node, ast.Subscript) else node
+    return ast.unparse(outer).rpartition(".")[2]

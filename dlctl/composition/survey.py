@@ -1,7 +1,6 @@
 """Check all configs of a project: every file by itself, then everything that can be composed of them."""
 
 import copy
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,9 +12,9 @@ from hydra._internal.config_repository import IConfigRepository
 
 from dlctl.composition import check, config_files
 from dlctl.composition.compose import Composed, compose
-from dlctl.composition.defaults import entries, place_of
-from dlctl.composition.faults import close, meant
-from dlctl.composition.hydra_errors import broken_yaml, no_option, unreadable
+from dlctl.composition.defaults import entries, misshapen
+from dlctl.composition.file_faults import broken_yaml, by_itself, unreadable
+from dlctl.composition.hydra_errors import no_option
 from dlctl.composition.keys import at
 from dlctl.composition.search_path import loader
 from dlctl.errors import ConfigError, DlctlError
@@ -64,8 +63,14 @@ class _Result:
 
 
 def one(composed: Composed) -> Report:
-    """Check one config."""
-    return Report(check.faults(composed), check.extras(composed), 1)
+    """Check one config and the files that it is made of."""
+    own = composed.project.configs or composed.project.packaged
+    report = Report(check.faults(composed), check.extras(composed), 1)
+    for file in sorted({layer.file for layer in composed.trail.layers if layer.file}):
+        if file.is_relative_to(own):
+            report.faults += by_itself(file)
+    report.faults = _sorted(report.faults)
+    return report
 
 
 def everything(project: Project) -> Report:
@@ -93,11 +98,8 @@ def everything(project: Project) -> Report:
 
 def _compositions(project: Project, root: Path) -> Iterator[tuple[str, list[str], bool]]:
     """The primary configs, and every option of every group in its place."""
-    primaries = sorted(file.stem for file in root.glob("*.yaml"))
-    for name in primaries:
+    for name in sorted({"train", *(file.stem for file in root.glob("*.yaml"))}):
         yield name, [], True
-    if "train" not in project.options(""):
-        return
     chosen = _choices(project)
     for file in sorted(root.rglob("*.yaml")):
         group = str(file.parent.relative_to(root))
@@ -167,61 +169,23 @@ def _file(
         content = config_files.values(file)
     except yaml.YAMLError as error:
         return [broken_yaml(error)], {}
-    found: list[DlctlError] = [*_header(file), *_order(file, content)]
+    if not isinstance(content, dict | None):
+        message = f"the file holds a {type(content).__name__}"
+        hint = "a config is written as key: value"
+        return [ConfigError(message, hint=hint, place=Place(file, 1), topic="yaml")], {}
+    found: list[DlctlError] = [*by_itself(file)]
+    wrong = {line for line, _ in misshapen(file)}
     repaired = copy.deepcopy(content)
-    for keys, fault in unreadable(file):
-        found.append(fault)
+    for keys, _ in unreadable(file):
         at(repaired, keys[:-1])[keys[-1]] = None
     kept = []
-    for item, entry in zip(list((content or {}).get("defaults") or []), entries(file), strict=False):
+    listed = (content or {}).get("defaults")
+    for item, entry in zip(listed if isinstance(listed, list) else [], entries(file), strict=False):
         absent = [each for each in entry.wanted(root) if not configs.config_exists("/".join(each))]
+        absent = [] if entry.line in wrong else absent
         found += [no_option(project, *each, Place(file, entry.line)) for each in absent]
-        if not absent and not (item == "_self_" and item in kept):
+        if not absent and entry.line not in wrong and not (item == "_self_" and item in kept):
             kept.append(item)
     if isinstance(repaired, dict) and "defaults" in repaired:
         repaired["defaults"] = kept
     return found, None if repaired == content else repaired
-
-
-def _header(file: Path) -> Iterator[ConfigError]:
-    """A ``# @package`` line that Hydra would not understand as it was meant."""
-    for number, line in enumerate(config_files.text(file).splitlines()[:20], 1):
-        match = re.match(r"#\s*@(\w+)\s+(\S+)", line)
-        if match is None:
-            continue
-        word, package = match.groups()
-        if word != "package" and close(word, ["package"]):
-            message = f"'@{word}' means nothing here"
-            yield ConfigError(
-                message, hint="did you mean @package?", place=Place(file, number), topic="package"
-            )
-        elif package not in ("_global_", "_group_") and close(package, ["_global_", "_group_"], cutoff=0.7):
-            similar = close(package, ["_global_", "_group_"], cutoff=0.7)
-            yield ConfigError(
-                f"there is no package '{package}'",
-                hint=meant(similar),
-                suggestions=similar,
-                place=Place(file, number),
-                topic="package",
-            )
-
-
-def _order(file: Path, content: Any) -> Iterator[ConfigError]:
-    """A defaults list that does not say where the file itself comes."""
-    listed = entries(file)
-    own = [entry for entry in listed if entry.name == "_self_"]
-    others = [entry for entry in listed if entry.name != "_self_" and not entry.override]
-    values = [key for key in content if key != "defaults"] if isinstance(content, dict) else []
-    if len(own) > 1:
-        place = Place(file, own[1].line)
-        yield ConfigError(
-            "_self_ stands here a second time", hint="leave one out", place=place, topic="defaults"
-        )
-    elif others and values and not own:
-        yield ConfigError(
-            "the defaults list does not say where the file itself comes",
-            hint="add '- _self_', at the end if the file is to override the configs above it",
-            suggestions=["- _self_"],
-            place=place_of(file),
-            topic="defaults",
-        )

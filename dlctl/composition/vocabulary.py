@@ -1,6 +1,5 @@
 """The words a composed config understands: its keys, what could be added to it, and values that fit."""
 
-import ast
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlctl import redact
 from dlctl.composition import preflight
-from dlctl.composition.source import DEPTH, Module, follow, locate
+from dlctl.composition.signatures import signature
 
 # A word, and what to say about it.
 Word = tuple[str, str]
@@ -83,19 +82,5 @@ def _raw(config: DictConfig, name: str) -> Any:
 def _arguments(section: DictConfig) -> Iterator[str]:
     """What the ``_target_`` of a section takes, as its source says."""
     target = _raw(section, "_target_")
-    if target is not None and (found := locate(str(target._value()))):
-        yield from _of(*found, DEPTH)
-
-
-def _of(module: Module, node: ast.AST, depth: int) -> Iterator[str]:
-    if isinstance(node, ast.FunctionDef):
-        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-        yield from (each.arg for each in arguments if each.arg not in ("self", "cls"))
-    elif isinstance(node, ast.ClassDef) and depth:
-        named = (item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__")
-        if init := next(named, None):
-            yield from _of(module, init, depth)
-            return
-        for base in node.bases:
-            if found := follow(module, base, depth):
-                yield from _of(*found, depth - 1)
+    if target is not None and (found := signature(str(target._value()))):
+        yield from found.names

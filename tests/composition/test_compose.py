@@ -157,7 +157,7 @@ def test_without_an_annotation_a_number_does_not_become_a_word(project: Project)
         ("a=b=c", "cannot read the override 'a=b=c'"),
         ("seed=range(1,3)", "to search over it: dlctl sweep 'seed=range(1,3)'"),
         ("model.optimizer.lr=1,2", "for a list: model.optimizer.lr=[1,2]"),
-        ("callbacks=early_stopping", "early_stopping.yaml:6: 'callbacks.early_stopping.monitor' has no value"),
+        ("callbacks=early_stopping", "yaml:6: 'callbacks.early_stopping.monitor' has no value"),
         ("seed=${oc.env:NO_SUCH_VARIABLE}", "the environment variable NO_SUCH_VARIABLE is not set"),
         ("task_name=${task_name}", "it leads in a circle: task_name -> task_name"),
         ("seed=${no.such.key}", "'seed' cannot be resolved"),

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dlctl.composition.signatures import annotation
+from dlctl.composition.annotations import annotation
 
 
 @pytest.fixture

@@ -1,0 +1,120 @@
+"""What is wrong with a config file by itself, whatever it is composed with."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from omegaconf import grammar_parser
+from omegaconf.errors import GrammarParseError
+
+from dlctl.composition import config_files
+from dlctl.composition.defaults import entries, misshapen, place_of
+from dlctl.composition.faults import close, first_line, meant
+from dlctl.composition.keys import Keys, dotted, walk
+from dlctl.errors import ConfigError
+from dlctl.project import Place
+
+
+def by_itself(file: Path) -> Iterator[ConfigError]:
+    """What is wrong with a file by itself: its package, its defaults list, its interpolations.
+
+    Raises:
+        yaml.YAMLError: it cannot be read.
+    """
+    yield from header(file)
+    yield from order(file)
+    for line, message in misshapen(file):
+        hint = "an entry is written '- group: option' or '- config'"
+        yield ConfigError(message, hint=hint, place=Place(file, line), topic="defaults")
+    for _, fault in unreadable(file):
+        yield fault
+
+
+def broken_yaml(error: yaml.YAMLError) -> ConfigError:
+    """A file that is not YAML: the place, the line itself and a caret below what is wrong."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or first_line(error)
+    if mark is None or not Path(mark.name).is_file():
+        file = Path(str(getattr(error, "name", "")))
+        where = Place(file, 1) if file.is_file() else None
+        return ConfigError(f"not YAML: {problem}", place=where, topic="yaml")
+    lines = config_files.text(Path(mark.name)).splitlines()
+    number, column = mark.line, mark.column
+    while number and (number >= len(lines) or not lines[number].strip()):
+        # What is missing at the end of the file is missing behind the last thing in it.
+        number -= 1
+        column = len(lines[number]) if number < len(lines) else 0
+    line = lines[number].replace("\t", " ") if lines else ""
+    return ConfigError(
+        f"not YAML: {problem}",
+        hint=f"{line}\n{' ' * column}^",
+        place=Place(Path(mark.name), number + 1),
+        topic="yaml",
+    )
+
+
+def unreadable(file: Path) -> Iterator[tuple[Keys, ConfigError]]:
+    """The interpolations of a file that cannot be read, and the way down to each."""
+    for keys, value in walk(config_files.values(file)):
+        if not isinstance(value, str) or "${" not in value:
+            continue
+        try:
+            grammar_parser.parse(value)
+        except GrammarParseError as error:
+            found = config_files.find(config_files.nodes(file), keys)
+            reason = first_line(error)
+            yield (
+                keys,
+                ConfigError(
+                    f"the interpolation '{value}' cannot be read: {reason}",
+                    hint="an interpolation is written ${section.key}",
+                    key=dotted(keys),
+                    place=Place(file, found[1] if found else 1),
+                    topic="interpolation",
+                ),
+            )
+
+
+def header(file: Path) -> Iterator[ConfigError]:
+    """A ``# @package`` line that Hydra would not understand as it was meant."""
+    for number, line in enumerate(config_files.text(file).splitlines()[:20], 1):
+        match = re.match(r"#\s*@(\w+)\s+(\S+)", line)
+        if match is None:
+            continue
+        word, package = match.groups()
+        if word != "package" and close(word, ["package"]):
+            message = f"'@{word}' means nothing here"
+            yield ConfigError(
+                message, hint="did you mean @package?", place=Place(file, number), topic="package"
+            )
+        elif package not in ("_global_", "_group_") and close(package, ["_global_", "_group_"], cutoff=0.7):
+            similar = close(package, ["_global_", "_group_"], cutoff=0.7)
+            yield ConfigError(
+                f"there is no package '{package}'",
+                hint=meant(similar),
+                suggestions=similar,
+                place=Place(file, number),
+                topic="package",
+            )
+
+
+def order(file: Path) -> Iterator[ConfigError]:
+    """A defaults list that does not say where the file itself comes."""
+    content, listed = config_files.values(file), entries(file)
+    own = [entry for entry in listed if entry.name == "_self_"]
+    others = [entry for entry in listed if entry.name != "_self_" and not entry.override]
+    values = [key for key in content if key != "defaults"] if isinstance(content, dict) else []
+    if len(own) > 1:
+        place = Place(file, own[1].line)
+        yield ConfigError(
+            "_self_ stands here a second time", hint="leave one out", place=place, topic="defaults"
+        )
+    elif others and values and not own:
+        yield ConfigError(
+            "the defaults list does not say where the file itself comes",
+            hint="add '- _self_', at the end if the file is to override the configs above it",
+            suggestions=["- _self_"],
+            place=place_of(file),
+            topic="defaults",
+        )

@@ -1,0 +1,137 @@
+"""``dlctl check`` tells what is wrong before it costs an hour."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Dlctl
+
+
+def write(dlctl: Dlctl, name: str, text: str) -> None:
+    file = dlctl.root / "configs" / f"{name}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_good_config_has_no_fault(dlctl: Dlctl) -> None:
+    result = dlctl("check", "--exp", "example", "trainer.max_epochs=3")
+    assert (result.out, result.err) == ("no fault in 1 config\n", "")
+
+
+def test_faults_are_told_with_their_lines_and_what_to_do(dlctl: Dlctl) -> None:
+    write(dlctl, "experiment/mine", "# @package _global_\ndefaults:\n  - example\n  - _self_\n"
+          "trainer:\n  max_epoch: 3\ncallbacks:\n  early_stopping:\n    monitor: val/accc\n")  # fmt: skip
+    result = dlctl("check", "--exp", "mine", code=3)
+    assert result.err == (
+        "error: configs/experiment/mine.yaml:6: "
+        "lightning.pytorch.trainer.Trainer takes no argument 'max_epoch'\n"
+        "  did you mean max_epochs or min_epochs?\n"
+        "error: configs/experiment/mine.yaml:9: the metric 'val/accc' is logged nowhere in the code of "
+        "dlctl.models.mnist_module.MNISTLitModule\n"
+        "  did you mean val/acc or val/acc_best?\n"
+    )
+    assert result.out == "2 faults in 1 config\n"
+
+
+def test_faults_as_json(dlctl: Dlctl) -> None:
+    write(dlctl, "model/mine", "defaults: [mnist, _self_]\nnet:\n  lin1_sze: 3\n")
+    found = dlctl("check", "model=mine", "--json", code=3).json
+    assert found["schema_version"] == 1
+    (fault,) = found["faults"]
+    assert fault["file"] == str(dlctl.root / "configs/model/mine.yaml")
+    assert (fault["line"], fault["kind"], fault["key"]) == (3, "argument", "model.net.lin1_sze")
+    assert fault["suggestions"][0] == "lin1_size"
+
+
+def test_config_that_does_not_compose_is_a_fault_like_others(dlctl: Dlctl) -> None:
+    write(dlctl, "experiment/mine", "# @package _global_\ndefaults:\n  - override /data: mnst\n")
+    result = dlctl("check", "--exp", "mine", "--json", code=3)
+    (fault,) = result.json["faults"]
+    assert (fault["line"], fault["kind"]) == (3, "defaults")
+    assert "mnist" in fault["suggestions"]
+
+
+def test_faults_of_the_command_line_have_no_line(dlctl: Dlctl) -> None:
+    (fault,) = dlctl("check", "ckpt_path=nothing.ckpt", "--json", code=3).json["faults"]
+    assert (fault["file"], fault["kind"]) == (None, "path")
+
+
+def test_extra_that_is_not_installed_is_a_note(dlctl: Dlctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlctl.composition import source
+
+    found = source.spec
+    monkeypatch.setattr(source, "spec", lambda name: None if name.startswith("aim") else found(name))
+    result = dlctl("check", "logger=aim")
+    assert result.out == "no fault in 1 config\n"
+    assert "aim.pytorch_lightning.AimLogger needs an extra: pip install 'dlctl[aim]'" in result.err
+
+
+def test_all_takes_no_overrides(dlctl: Dlctl) -> None:
+    assert "--all checks everything" in dlctl("check", "--all", "seed=1", code=2).err
+
+
+def test_search_path_that_is_not_there_is_a_fault(dlctl: Dlctl) -> None:
+    assert "hydra.searchpath names /nowhere" in dlctl("check", "hydra.searchpath=[/nowhere]", code=3).err
+
+
+def test_train_tells_the_faults_of_its_config_before_torch_is_imported(dlctl: Dlctl) -> None:
+    write(dlctl, "model/mine", "defaults: [mnist, _self_]\nnet:\n  lin1_sze: 3\n")
+    code = (
+        "import sys; from dlctl.cli import run; c = run(sys.argv[1:]); print('torch' in sys.modules); exit(c)"
+    )
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", "model=mine"], cwd=dlctl.root, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (3, "False\n")
+    assert "configs/model/mine.yaml:3: " in done.stderr
+    assert not (dlctl.root / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "monitor", "faults"),
+    [
+        ("self.log('val/f1', x)", "val/f1", 0),
+        ("self.log('val/f1', x)", "val/f2", 1),
+        ("self.log(f'{self.stage}/f1', x)", "val/f1", 0),
+        ("self.log_dict({'val/f1': x, f'val/{1}': x})", "val/f1", 0),
+        ("self.log_dict(self.metrics(x))", "val/anything", 0),
+        ("for s in ('train', 'val'): self.log(s + '/f1', x)", "val/f1", 0),
+        ("for s in ('train', 'val'): self.log(s + '/f1', x)", "test/f1", 1),
+        ("self.log(name='val/f1', value=x, on_step=True, on_epoch=True)", "val/f1_epoch", 0),
+        ("help_me(self, x)", "val/f1", 0),
+        ("import torch; torch.log(x)", "val/f1", 1),
+    ],
+)
+def test_metrics_are_read_from_the_models_code(dlctl: Dlctl, code: str, monitor: str, faults: int) -> None:
+    (dlctl.root / "mine.py").write_text(
+        "from lightning import LightningModule\nclass Mine(LightningModule):\n"
+        f"    def validation_step(self, x, i):\n        {code}\n"
+    )
+    write(dlctl, "model/mine", "_target_: mine.Mine\n")
+    words = (f"callbacks.{name}.monitor={monitor}" for name in ("model_checkpoint", "early_stopping"))
+    found = dlctl("check", "model=mine", *words, "--json", code=3 if faults else 0).json["faults"]
+    assert [fault["kind"] for fault in found] == ["metric", "metric"] * faults
+
+
+def test_own_modules_that_cannot_be_read_are_told_with_their_line(dlctl: Dlctl) -> None:
+    (dlctl.root / "mine.py").write_text("class Mine:\n    def __init__(self\n")
+    write(dlctl, "model/mine", "_target_: mine.Mine\n")
+    (fault,) = dlctl("check", "model=mine", "--json", code=3).json["faults"]
+    assert fault["kind"] == "target"
+    assert "mine.py:2: '(' was never closed" in fault["message"]
+
+
+def test_what_source_does_not_tell_is_imported(dlctl: Dlctl) -> None:
+    (dlctl.root / "mine.py").write_text(
+        "globals()['Good'] = type('Good', (), {})\nPath('imported').touch()\n".replace(
+            "Path", "__import__('pathlib').Path"
+        )
+    )
+    write(dlctl, "model/mine", "_target_: mine.Good\n")
+    assert dlctl("check", "model=mine", "~callbacks").out == "no fault in 1 config\n"
+    assert Path("imported").exists()
+    result = dlctl("check", "model=mine", "model._target_=mine.Bad", "~callbacks", code=3)
+    assert "there is no 'Bad' in mine" in result.err
