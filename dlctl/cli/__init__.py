@@ -2,33 +2,50 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from itertools import pairwise
 from typing import Annotated
 
 import typer
 
 from dlctl import __version__
-from dlctl.cli import check, complete, debug, doctor, eval, list_, predict, runs, show_config, train
+from dlctl.cli import complete, words
 from dlctl.errors import DlctlError, Interrupted, UsageError
 
 # The commands that compose a config, and whose users may know Hydra's options.
 _COMPOSING = ("train", "debug", "eval", "predict", "show-config", "check")
 
-app = typer.Typer(
-    name="dlctl",
-    help="Compose a config, train, evaluate and predict with Hydra and PyTorch Lightning.",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("train")(train.command)
-app.command("eval")(eval.command)
-app.command("predict")(predict.command)
-app.command("debug")(debug.command)
-app.command("show-config")(show_config.command)
-app.command("check")(check.command)
-app.command("list")(list_.command)
-app.command("doctor")(doctor.command)
-app.add_typer(runs.app, name="runs")
+# Command -> its module, in the order of the help.
+_MODULES = {
+    "train": "train",
+    "eval": "eval",
+    "predict": "predict",
+    "debug": "debug",
+    "show-config": "show_config",
+    "check": "check",
+    "list": "list_",
+    "doctor": "doctor",
+    "runs": "runs",
+}
+
+
+def application(argv: Sequence[str] = ()) -> typer.Typer:
+    """The command line; of its commands only the one that is asked for is imported, where there is one."""
+    app = typer.Typer(
+        name="dlctl",
+        help="Compose a config, train, evaluate and predict with Hydra and PyTorch Lightning.",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in [word for word in argv[:1] if word in _MODULES] or _MODULES:
+        module = import_module(f"dlctl.cli.{_MODULES[name]}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(module.command)
+    return app
 
 
 def _show_version(value: bool) -> None:
@@ -37,7 +54,6 @@ def _show_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -60,8 +76,9 @@ def run(argv: list[str]) -> int:
 
     Exceptions become messages here and nowhere else.
     """
+    words.pass_lightly()
     if complete.VARIABLE in os.environ:
-        return complete.answer(app)
+        return complete.answer(application())
     if argv and argv[0].startswith(("--install-completion", "--show-completion")):
         complete.prepare_scripts(argv)
     traceback = "--traceback" in argv
@@ -70,7 +87,7 @@ def run(argv: list[str]) -> int:
         argv = [*argv, "--help"]
     try:
         _refuse_multirun(argv)
-        return int(app(argv, prog_name="dlctl", standalone_mode=False) or 0)
+        return int(application(argv)(argv, prog_name="dlctl", standalone_mode=False) or 0)
     except (Exception, KeyboardInterrupt, Interrupted) as error:
         return _failed(error, argv, traceback)
 
@@ -110,13 +127,8 @@ def _told(error: BaseException, argv: list[str]) -> DlctlError:
     """An error that is not dlctl's own: a wrong command line, or a fault of dlctl."""
     if hasattr(error, "format_message"):
         command = next((word for word in argv if not word.startswith("-")), "")
-        help_of = f"dlctl {command} --help" if command in _commands() else "dlctl --help"
+        help_of = f"dlctl {command} --help" if command in _MODULES else "dlctl --help"
         return UsageError(str(error.format_message()).rstrip("."), hint=f"see {help_of}")
     if isinstance(error, OSError) and error.filename:
         return DlctlError(f"{error.strerror}: {error.filename}")
     return DlctlError(f"{type(error).__name__}: {error}", hint="a fault of dlctl; --traceback shows where")
-
-
-def _commands() -> set[str]:
-    names = {str(each.name) for each in app.registered_commands}
-    return names | {str(each.name) for each in app.registered_groups}

@@ -1,7 +1,6 @@
 """What a run logs and warns: all of it into its log, the rest on stderr, no secrets anywhere."""
 
 import logging
-import logging.config
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -61,6 +60,8 @@ def to_run(run: Run, composed: "Composed", public: "DictConfig") -> Iterator[Non
 
 
 def _configure(run: Run, composed: "Composed") -> None:
+    import logging.config
+
     try:
         settings = composed.logging(run.dir)
         if run.child:

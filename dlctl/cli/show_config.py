@@ -1,6 +1,7 @@
 """``dlctl show-config``: the composed config, and where everything in it comes from."""
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -74,7 +75,7 @@ def command(
         raise UsageError("--origin, --history, --defaults and --diff exclude each other")
     project = Project.find()
     composed = compose(project, config, options.as_overrides(overrides, experiment=experiment, debug=debug))
-    chosen = format or ("tree" if render.console().is_terminal else "yaml")
+    chosen = format or ("tree" if sys.stdout.isatty() else "yaml")
     if history is not None:
         _history(composed, history, chosen)
     elif defaults:
@@ -119,7 +120,7 @@ def _origins(composed: "Composed", part: Any, keys: "Keys", format: Format) -> N
 
 def _part(composed: "Composed", package: str | None, *, resolve: bool) -> tuple[Any, "Keys"]:
     """The part of the config that is asked for, and the way down to it."""
-    from dlctl.composition import explain, faults
+    from dlctl.composition import explain
 
     hydra = (package or "").partition(".")[0] == "hydra"
     whole = explain.plain(composed, resolve=resolve, hydra=hydra)
@@ -127,6 +128,8 @@ def _part(composed: "Composed", package: str | None, *, resolve: bool) -> tuple[
     part = whole
     for key in keys:
         if not isinstance(part, dict) or key not in part:
+            from dlctl.composition import faults
+
             close = faults.close_keys(composed.full, str(package))
             raise ConfigError(
                 f"unknown key '{package}'",

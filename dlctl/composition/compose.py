@@ -1,13 +1,14 @@
 """Overrides -> config: the one place that touches Hydra's machinery."""
 
 import copy
+import gc
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra import version
@@ -21,12 +22,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dlctl import redact
-from dlctl.composition import faults, hydra_errors, preflight
 from dlctl.composition.keys import Keys
-from dlctl.composition.provenance import Trail
 from dlctl.composition.search_path import loader
 from dlctl.errors import DlctlError, NotFoundError, raise_all
 from dlctl.project import Place, Project, shown
+
+if TYPE_CHECKING:
+    from dlctl.composition.provenance import Trail
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,10 @@ class Composed:
         return dict(OmegaConf.select(self.full, "hydra.runtime.choices") or {})
 
     @cached_property
-    def trail(self) -> Trail:
+    def trail(self) -> "Trail":
         """Which files and overrides set what."""
+        from dlctl.composition.provenance import Trail
+
         values = [item for item in parse(self.overrides) if line_of(item) not in self.groups]
         return Trail(self.project, self.name, self.groups, values)
 
@@ -87,7 +91,7 @@ class Composed:
             try:
                 return Path(str(self.full.hydra.run.dir)).absolute()
             except (OmegaConfBaseException, ValueError, RecursionError) as error:
-                raise_all(faults.unresolvable(self, self.config, error))
+                raise_all(_faults().unresolvable(self, self.config, error))
                 raise
 
     def resolve(self, output_dir: Path) -> DictConfig:
@@ -97,9 +101,9 @@ class Composed:
             try:
                 OmegaConf.resolve(config)
             except (OmegaConfBaseException, ValueError, RecursionError) as error:
-                raise_all(faults.unresolvable(self, self.config, error))
+                raise_all(_faults().unresolvable(self, self.config, error))
         if missing := sorted(OmegaConf.missing_keys(config)):
-            raise_all([faults.missing(self, key) for key in missing])
+            raise_all([_faults().missing(self, key) for key in missing])
         return config
 
     def public(self, output_dir: Path) -> DictConfig:
@@ -151,7 +155,7 @@ def read(file: Path) -> DictConfig:
         config = OmegaConf.load(file)
     except (OSError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise NotFoundError(
-            f"cannot read the run's config {shown(file)}: {faults.first_line(error)}",
+            f"cannot read the run's config {shown(file)}: {_faults().first_line(error)}",
             hint="its checkpoints carry the config too: dlctl eval CKPT",
         ) from error
     if not isinstance(config, DictConfig):
@@ -174,11 +178,13 @@ def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Compo
     groups = [item for item in parsed if chooses(configs, item)]
     lines = [line_of(item) for item in groups]
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_collecting():
             # What Hydra warns of, a search path that is not there or a missing _self_, `check` reports.
             warnings.simplefilter("ignore", UserWarning)
             full = configs.load_configuration(name, lines, RunMode.RUN, from_shell=False)
     except Exception as error:
+        from dlctl.composition import hydra_errors
+
         raise hydra_errors.translated(project, name, groups, error) from error
     composed = Composed(project, name, full, tuple(overrides), tuple(lines))
     override(composed, [item for item in parsed if item not in groups])
@@ -199,6 +205,10 @@ def override(composed: Composed, overrides: Sequence[Override]) -> None:
     Raises:
         ConfigError: unknown keys, values that do not fit; all of them at once.
     """
+    if not overrides:
+        return
+    from dlctl.composition import preflight
+
     found: list[DlctlError] = []
     before = copy.deepcopy(composed.full)
     for item in overrides:
@@ -208,9 +218,8 @@ def override(composed: Composed, overrides: Sequence[Override]) -> None:
         try:
             ConfigLoaderImpl._apply_overrides_to_config([item], composed.full)
         except (HydraException, OmegaConfBaseException) as error:
-            found.append(faults.bad_override(composed, before, item, error))
-    found += preflight.misfits(composed, before, overrides)
-    raise_all(found)
+            found.append(_faults().bad_override(composed, before, item, error))
+    raise_all([*found, *preflight.misfits(composed, before, overrides)])
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
@@ -222,13 +231,20 @@ def parse(overrides: Sequence[str]) -> list[Override]:
         try:
             item = parser.parse_overrides([text])[0]
         except HydraException as error:
-            found.append(faults.unparsable(text, error))
+            found.append(_faults().unparsable(text, error))
             continue
         if item.is_sweep_override():
-            found.append(faults.sweep(text, item))
+            found.append(_faults().sweep(text, item))
         parsed.append(item)
     raise_all(found)
     return parsed
+
+
+def _faults() -> Any:
+    """What tells errors in the user's terms, imported where there is one: it takes a tenth of composing."""
+    from dlctl.composition import faults
+
+    return faults
 
 
 def line_of(item: Override) -> str:
@@ -243,6 +259,18 @@ def chooses(configs: ConfigLoaderImpl, item: Override) -> bool:
         return True
     group = configs.repository.group_exists(item.key_or_group)
     return group and not isinstance(item.value(), dict)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Pause the garbage collector: of the many nodes that composing makes most stay."""
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """One run: create its directory, write down what it is, and how it ends."""
 
-import hashlib
 import os
 import platform
 import socket
@@ -9,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +152,8 @@ def _finish(run: Run, before: float, **facts: Any) -> None:
 
 def _hashed(run: Run) -> dict[str, Any]:
     """The checkpoints that are there, each with its sha256."""
+    import hashlib
+
     found = {which: run.checkpoint(which) for which in ("best", "last")}
     names = {which: os.path.relpath(path, run.dir) for which, path in found.items() if path}
     hashes = {}
@@ -199,6 +199,8 @@ def _process() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"python": platform.python_version()}
     for name in _VERSIONS:
         try:
