@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,16 +55,20 @@ def test_parts_import_only_what_they_may(part: str) -> None:
 @pytest.mark.parametrize(
     ("words", "light"),
     [
-        ("--help", HEAVY | {"yaml", "rootutils"}),
+        ("--help", HEAVY | {"yaml", "rootutils", "pydantic"}),
         ("train --help", HEAVY | {"yaml"}),
         ("--version", HEAVY | {"yaml"}),
         ("train nonsense", HEAVY),
-        ("runs list", HEAVY),
+        ("runs list", HEAVY | {"pydantic"}),
         ("runs show last", HEAVY),
         ("train --dry-run --exp example", HEAVY - {"hydra", "omegaconf"}),
         ("debug fdr --dry-run", HEAVY - {"hydra", "omegaconf"}),
         ("train --exp exmple", HEAVY - {"hydra", "omegaconf"}),
         ("eval last", HEAVY),
+        ("show-config --exp example --origin", HEAVY - {"hydra", "omegaconf"}),
+        ("check --exp example", HEAVY - {"hydra", "omegaconf"}),
+        ("list", HEAVY - {"hydra", "omegaconf"}),
+        ("doctor --help", HEAVY | {"yaml"}),
     ],
 )
 def test_what_does_not_train_imports_nothing_heavy(words: str, light: set[str], tmp_path: Path) -> None:
@@ -86,3 +91,13 @@ def test_files_and_functions_stay_short() -> None:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 60, f"{file}:{node.lineno} {node.name}"
+
+
+def test_summaries_of_the_help_are_those_of_the_commands() -> None:
+    import typer
+
+    from dlctl.cli import COMMANDS, application
+
+    ready: Any = typer.main.get_command(application(list(COMMANDS)))
+    for name, (_, summary) in COMMANDS.items():
+        assert " ".join(ready.commands[name].help.split("\n\n")[0].split()) == summary

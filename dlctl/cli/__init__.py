@@ -16,22 +16,22 @@ from dlctl.errors import DlctlError, Interrupted, UsageError
 # The commands that compose a config, and whose users may know Hydra's options.
 _COMPOSING = ("train", "debug", "eval", "predict", "show-config", "check")
 
-# Command -> its module, in the order of the help.
-_MODULES = {
-    "train": "train",
-    "eval": "eval",
-    "predict": "predict",
-    "debug": "debug",
-    "show-config": "show_config",
-    "check": "check",
-    "list": "list_",
-    "doctor": "doctor",
-    "runs": "runs",
+# Command -> its module and what --help says of it, which then need not be imported.
+COMMANDS = {
+    "train": ("train", "Train a model, then test its best checkpoint."),
+    "eval": ("eval", "Evaluate a checkpoint with the config it was trained with."),
+    "predict": ("predict", "Predict a split of the data, one row a sample in the order of the data."),
+    "debug": ("debug", "Run briefly to find faults: default, fdr, limit, overfit or profiler."),
+    "show-config": ("show_config", "Show the config as a command would compose it, and explain it."),
+    "check": ("check", "Find what is wrong with a config before it costs an hour."),
+    "list": ("list_", "List the groups of configs and their options."),
+    "doctor": ("doctor", "Tell what is installed, what is found here and what is wrong."),
+    "runs": ("runs", "List runs, show one."),
 }
 
 
-def application(argv: Sequence[str] = ()) -> typer.Typer:
-    """The command line; of its commands only the one that is asked for is imported, where there is one."""
+def application(names: Sequence[str]) -> typer.Typer:
+    """The command line, with some of its commands ready to run and the others by name and summary only."""
     app = typer.Typer(
         name="dlctl",
         help="Compose a config, train, evaluate and predict with Hydra and PyTorch Lightning.",
@@ -39,8 +39,11 @@ def application(argv: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name in [word for word in argv[:1] if word in _MODULES] or _MODULES:
-        module = import_module(f"dlctl.cli.{_MODULES[name]}")
+    for name, (file, summary) in COMMANDS.items():
+        if name not in names:
+            app.command(name, help=summary)(lambda: None)
+            continue
+        module = import_module(f"dlctl.cli.{file}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:
@@ -78,7 +81,7 @@ def run(argv: list[str]) -> int:
     """
     words.pass_lightly()
     if complete.VARIABLE in os.environ:
-        return complete.answer(application())
+        return complete.answer(application(list(COMMANDS)))
     if argv and argv[0].startswith(("--install-completion", "--show-completion")):
         complete.prepare_scripts(argv)
     traceback = "--traceback" in argv
@@ -87,7 +90,7 @@ def run(argv: list[str]) -> int:
         argv = [*argv, "--help"]
     try:
         _refuse_multirun(argv)
-        return int(application(argv)(argv, prog_name="dlctl", standalone_mode=False) or 0)
+        return int(application(argv[:1])(argv, prog_name="dlctl", standalone_mode=False) or 0)
     except (Exception, KeyboardInterrupt, Interrupted) as error:
         return _failed(error, argv, traceback)
 
@@ -127,7 +130,7 @@ def _told(error: BaseException, argv: list[str]) -> DlctlError:
     """An error that is not dlctl's own: a wrong command line, or a fault of dlctl."""
     if hasattr(error, "format_message"):
         command = next((word for word in argv if not word.startswith("-")), "")
-        help_of = f"dlctl {command} --help" if command in _MODULES else "dlctl --help"
+        help_of = f"dlctl {command} --help" if command in COMMANDS else "dlctl --help"
         return UsageError(str(error.format_message()).rstrip("."), hint=f"see {help_of}")
     if isinstance(error, OSError) and error.filename:
         return DlctlError(f"{error.strerror}: {error.filename}")
