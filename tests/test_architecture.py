@@ -12,7 +12,7 @@ import dlctl
 
 PACKAGE = Path(dlctl.__file__).parent
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "optuna", "plotly", "questionary", "torchvision"}
-# Left may import right; everything may import errors, files, redact and the package itself.
+# Left may import right; everything may import errors, extras, files, redact and the package itself.
 ALLOWED = {
     "cli": {"pipeline", "composition", "runs", "project", "utils"},
     "pipeline": {"runs", "utils", "project"},
@@ -41,7 +41,7 @@ def imports(file: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "dlctl":
             names = [node.module] if node.module != "dlctl" else [f"dlctl.{a.name}" for a in node.names]
             found |= {str(name).split(".")[1] for name in names}
-    return found - {"errors", "files", "redact", "__version__"}
+    return found - {"errors", "extras", "files", "redact", "__version__"}
 
 
 @pytest.mark.parametrize("part", ALLOWED)

@@ -1,11 +1,9 @@
 """``dlctl eval``: evaluate a run or a checkpoint; nothing has to be said twice."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from dlctl.cli import complete, launch, options, render
+from dlctl.cli import launch, options, render
 from dlctl.cli.subject import Subject, subject
 from dlctl.project import Project, shown
 from dlctl.runs import record
@@ -17,15 +15,7 @@ if TYPE_CHECKING:
 def command(
     words: options.RunAndOverrides = None,
     split: options.Split = "test",
-    ckpt: Annotated[
-        str,
-        typer.Option(
-            "--ckpt",
-            metavar="best|last|PATH",
-            help="Which checkpoint of the run.",
-            autocompletion=complete.checkpoints,
-        ),
-    ] = "best",
+    ckpt: options.WhichCheckpoint = "best",
     json: options.Json = False,
 ) -> None:
     """Evaluate a checkpoint with the config it was trained with.

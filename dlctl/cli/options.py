@@ -56,6 +56,15 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option("--ckpt", metavar="PATH", help="Start from the full state of a checkpoint."),
 ]
+WhichCheckpoint = Annotated[
+    str,
+    typer.Option(
+        "--ckpt",
+        metavar="best|last|PATH",
+        help="Which checkpoint of the run.",
+        autocompletion=complete.checkpoints,
+    ),
+]
 Resume = Annotated[
     str | None,
     typer.Option(

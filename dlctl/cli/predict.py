@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlctl.cli import complete, launch, options, render
+from dlctl.cli import launch, options, render
 from dlctl.cli.subject import subject
 from dlctl.errors import ConfigError
 from dlctl.project import Project, shown
@@ -23,15 +23,7 @@ def command(
         Path | None,
         typer.Option("--output", metavar="FILE", help="A .csv or .jsonl file."),
     ] = None,
-    ckpt: Annotated[
-        str,
-        typer.Option(
-            "--ckpt",
-            metavar="best|last|PATH",
-            help="Which checkpoint of the run.",
-            autocompletion=complete.checkpoints,
-        ),
-    ] = "best",
+    ckpt: options.WhichCheckpoint = "best",
     json: options.Json = False,
 ) -> None:
     """Predict a split of the data, one row a sample in the order of the data.

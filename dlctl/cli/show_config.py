@@ -21,7 +21,12 @@ Format = Literal["tree", "yaml", "json"]
 
 Config = Annotated[
     str,
-    typer.Option("--config", metavar="NAME", help="train, eval or sweep.", autocompletion=complete.configs),
+    typer.Option(
+        "--config",
+        metavar="NAME",
+        help="train, eval or another one in configs.",
+        autocompletion=complete.configs,
+    ),
 ]
 Package = Annotated[
     str | None,

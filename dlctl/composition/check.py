@@ -1,7 +1,7 @@
 """Everything that can be known to be wrong with a config without training."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +73,9 @@ def _metrics(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError
             continue
         names = logged.names
         close = told.close(name, names)
-        yield ConfigError(
-            f"the metric '{name}' is logged nowhere in the code of {target}",
-            hint=f"did you mean {' or '.join(close)}?"
-            if close
-            else f"it logs {', '.join(names) or 'nothing'}",
-            key=dotted(keys),
-            suggestions=close,
-            place=composed.blame(keys),
-            topic="metric",
-        )
+        message = f"the metric '{name}' is logged nowhere in the code of {target}"
+        hint = told.meant(close) or f"it logs {', '.join(names) or 'nothing'}"
+        yield told.blamed(composed, keys, message, "metric", hint, close)
 
 
 def _named(composed: Composed, config: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
@@ -116,7 +109,9 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
         path = Path(str(folder).removeprefix("file://"))
         if "://" not in str(path) and not path.is_dir():
             keys: Keys = ("hydra", "searchpath", number)
-            yield _fault(composed, keys, f"hydra.searchpath names {shown(path)}, which is no folder", "path")
+            yield told.blamed(
+                composed, keys, f"hydra.searchpath names {shown(path)}, which is no folder", "path"
+            )
     for keys, value in walk(config):
         name = str(keys[-1]) if not isinstance(keys[-1], int) else str(keys[-2])
         if not isinstance(value, str) or "${" in value or value == "???" or not value:
@@ -129,13 +124,9 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
             continue
         if "://" in str(path) or path.exists() or (composed.project.root / path).exists():
             continue
-        yield ConfigError(
-            f"'{dotted(keys)}' names {shown(path)}, which does not exist",
-            hint="paths are relative to the folder in which dlctl is started",
-            key=dotted(keys),
-            place=composed.blame(keys),
-            topic="path",
-        )
+        message = f"'{dotted(keys)}' names {shown(path)}, which does not exist"
+        hint = "paths are relative to the folder in which dlctl is started"
+        yield told.blamed(composed, keys, message, "path", hint)
 
 
 def _search(composed: Composed) -> Iterator[ConfigError]:
@@ -145,7 +136,9 @@ def _search(composed: Composed) -> Iterator[ConfigError]:
     for direction in directions if isinstance(directions, list) else [directions]:
         if direction not in (None, "minimize", "maximize"):
             keys: Keys = ("hydra", "sweeper", "direction")
-            yield _fault(composed, keys, f"a search cannot '{direction}'", "value", "minimize or maximize")
+            yield told.blamed(
+                composed, keys, f"a search cannot '{direction}'", "value", "minimize or maximize"
+            )
     sampler = {"hydra": {"sweeper": {k: sweeper.get(k) for k in ("sampler", "pruner") if k in sweeper}}}
     yield from targets.faults(composed, sampler, imports=False)
     for key, space in (sweeper.get("params") or {}).items():
@@ -154,7 +147,7 @@ def _search(composed: Composed) -> Iterator[ConfigError]:
         if not str(key).startswith("+") and not _known(composed, name):
             close = list(told.close_keys(composed.full, name))
             hint = f"did you mean {' or '.join(close)}?" if close else None
-            yield _fault(
+            yield told.blamed(
                 composed, keys, f"the search varies '{name}', which is not in the config", "key", hint, close
             )
         yield from _space(composed, keys, name, space)
@@ -166,17 +159,17 @@ def _space(composed: Composed, keys: Keys, name: str, space: Any) -> Iterator[Co
     try:
         item = OverridesParser.create().parse_overrides([f"{name}={space}"])[0]
     except HydraException as error:
-        yield _fault(composed, keys, f"'{space}' is no search space: {told.first_line(error)}", "value")
+        yield told.blamed(composed, keys, f"'{space}' is no search space: {told.first_line(error)}", "value")
         return
     value = item.value()
     if isinstance(value, IntervalSweep) and (value.start or 0) >= (value.end or 0):
-        yield _fault(composed, keys, f"the interval '{space}' has its ends the wrong way round", "value")
+        yield told.blamed(composed, keys, f"the interval '{space}' has its ends the wrong way round", "value")
     wanted = preflight.expected(composed.full, name)
     choices: Any = item.sweep_iterator() if wanted and item.is_choice_sweep() else ()
     for choice in choices:
         if isinstance(choice, bool | int | float | str) and wanted and not wanted.accepts(choice):
             message = f"'{choice}' does not fit '{name}', which takes {wanted}"
-            yield _fault(composed, keys, message, "value")
+            yield told.blamed(composed, keys, message, "value")
 
 
 def _strays(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
@@ -188,7 +181,7 @@ def _strays(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]
                 close = told.close(name, [other for other in part if other != name])
                 hint = told.meant(close) or "it is ignored"
                 keys: Keys = (group, name)
-                yield _fault(composed, keys, f"'{group}.{name}' has no _target_", "key", hint, close)
+                yield told.blamed(composed, keys, f"'{group}.{name}' has no _target_", "key", hint, close)
     for keys, section in _sections(config, ()):
         yield from _typos(composed, keys, section)
 
@@ -216,7 +209,7 @@ def _typos(composed: Composed, keys: Keys, section: dict[str, Any]) -> Iterator[
         for other in told.close(str(name), others, cutoff=0.8)[:1]:
             if _is_younger(composed, (*keys, name), (*keys, other)):
                 message = f"'{dotted((*keys, name))}' is a new key"
-                yield _fault(composed, (*keys, name), message, "key", told.meant([other]), [other])
+                yield told.blamed(composed, (*keys, name), message, "key", told.meant([other]), [other])
 
 
 def _is_younger(composed: Composed, keys: Keys, other: Keys) -> bool:
@@ -245,21 +238,3 @@ def _known(composed: Composed, name: str) -> bool:
         takes and last in takes.names and told.close(last, [str(k) for k in node if k not in takes.names])
     )
     return last in node or bool(misspelt)
-
-
-def _fault(
-    composed: Composed,
-    keys: Keys,
-    message: str,
-    topic: str,
-    hint: str | None = None,
-    suggestions: Sequence[str] = (),
-) -> ConfigError:
-    return ConfigError(
-        message,
-        hint=hint,
-        key=dotted(keys),
-        suggestions=suggestions,
-        place=composed.blame(keys),
-        topic=topic,
-    )

@@ -196,7 +196,7 @@ def _age(composed: "Composed", keys: Keys) -> tuple[int, int]:
 def _unresolvable(
     composed: "Composed", keys: Keys, error: Exception, reason: str | None = None
 ) -> ConfigError:
-    key, place, suggestions = dotted(keys), composed.blame(keys), []
+    key, suggestions = dotted(keys), []
     text = reason or first_line(error)
     hint = f"give it a value: {key}=VALUE"
     if match := re.search(r"Environment variable '(.+)' not found", text):
@@ -213,14 +213,21 @@ def _unresolvable(
         hint = meant(suggestions) or f"there are {', '.join(known)}"
     elif isinstance(error, GrammarParseError):
         text, hint = f"it cannot be read: {text}", "an interpolation is written ${section.key}"
-    return ConfigError(
-        f"'{key}' cannot be resolved: {text}",
-        hint=hint,
-        key=key,
-        suggestions=suggestions,
-        place=place,
-        topic="interpolation",
-    )
+    message = f"'{key}' cannot be resolved: {text}"
+    return blamed(composed, keys, message, "interpolation", hint, suggestions)
+
+
+def blamed(
+    composed: "Composed",
+    keys: Keys,
+    message: str,
+    topic: str,
+    hint: str | None = None,
+    suggestions: Sequence[str] = (),
+) -> ConfigError:
+    """A fault of the line that gave a key its value."""
+    key, place = dotted(keys), composed.blame(keys)
+    return ConfigError(message, hint=hint, key=key, suggestions=suggestions, place=place, topic=topic)
 
 
 def meant(names: Sequence[str]) -> str | None:

@@ -7,24 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from dlctl.composition import source
 from dlctl.composition.annotations import annotation
-from dlctl.composition.faults import meant
+from dlctl.composition.faults import blamed, meant
 from dlctl.composition.keys import Keys, dotted
 from dlctl.composition.signatures import Signature, signature
 from dlctl.errors import ConfigError
+from dlctl.extras import EXTRAS
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
-
-# What comes with an extra of dlctl -> the extra.
-EXTRAS = {
-    "aim": "aim",
-    "comet": "comet",
-    "comet_ml": "comet",
-    "mlflow": "mlflow",
-    "tensorboard": "tensorboard",
-    "tensorboardX": "tensorboard",
-    "wandb": "wandb",
-}
 
 
 def faults(composed: "Composed", config: Any, *, imports: bool) -> Iterator[ConfigError]:
@@ -96,15 +86,7 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
 def _no_target(
     composed: "Composed", keys: Keys, message: str, hint: str | None = None, suggestions: Sequence[str] = ()
 ) -> ConfigError:
-    keys = (*keys, "_target_")
-    return ConfigError(
-        message,
-        hint=hint,
-        key=dotted(keys),
-        suggestions=suggestions,
-        place=composed.blame(keys),
-        topic="target",
-    )
+    return blamed(composed, (*keys, "_target_"), message, "target", hint, suggestions)
 
 
 def _cannot_import(target: str) -> str | None:
@@ -140,14 +122,8 @@ def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator
             continue
         key = dotted((*keys, name))
         close = get_close_matches(str(value), wanted.literals(), n=3, cutoff=0.5)
-        yield ConfigError(
-            f"'{value}' does not fit '{key}', which takes {wanted}",
-            hint=meant(close),
-            key=key,
-            suggestions=close,
-            place=place,
-            topic="value",
-        )
+        message = f"'{value}' does not fit '{key}', which takes {wanted}"
+        yield blamed(composed, (*keys, name), message, "value", meant(close), close)
 
 
 def _arguments(
@@ -158,30 +134,17 @@ def _arguments(
     for name in given:
         if name in found.names or found.open:
             continue
-        key = dotted((*keys, name))
         close = get_close_matches(name, found.names, n=2, cutoff=0.6)
         # The Trainer's forty arguments would hide the message.
-        takes = ", ".join(found.names) if len(found.names) <= 12 else ""
-        yield ConfigError(
-            f"{target} takes no argument '{name}'",
-            hint=meant(close) or (f"it takes {takes}" if takes else None),
-            key=key,
-            suggestions=close,
-            place=composed.blame((*keys, name)),
-            topic="argument",
-        )
+        takes = f"it takes {', '.join(found.names)}" if 0 < len(found.names) <= 12 else None
+        message = f"{target} takes no argument '{name}'"
+        yield blamed(composed, (*keys, name), message, "argument", meant(close) or takes, close)
     filled = {*given, *list(found.names)[: len(node.get("_args_") or [])]}
     lacking = [name for name, needed in found.names.items() if needed and name not in filled]
     if lacking and not partial:
-        key = dotted((*keys, lacking[0]))
-        yield ConfigError(
-            f"{target} needs {_and(lacking)}",
-            hint=f"give a value: {key}: VALUE; or, if code gives it later, _partial_: true",
-            key=key,
-            suggestions=lacking,
-            place=composed.blame((*keys, "_target_")),
-            topic="missing",
-        )
+        hint = f"give a value: {lacking[0]}: VALUE; or, if code gives it later, _partial_: true"
+        message = f"{target} needs {_and(lacking)}"
+        yield blamed(composed, (*keys, "_target_"), message, "missing", hint, lacking)
 
 
 def _is_hydras(name: str) -> bool:

@@ -15,6 +15,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlctl.errors import ConfigError, DlctlError, chain
+from dlctl.extras import EXTRAS
 from dlctl.pipeline import lean
 from dlctl.pipeline.checkpoints import AtomicCheckpointIO, keep_last
 from dlctl.utils.instantiators import instantiate_callbacks, instantiate_loggers
@@ -28,16 +29,6 @@ _TRACKER_IDS = {
     "MLFlowLogger": "run_id",
     "AimLogger": "run_hash",
     "CometLogger": "experiment_key",
-}
-# What is missing -> the extra that brings it.
-_EXTRAS = {
-    "aim": "aim",
-    "comet": "comet",
-    "comet_ml": "comet",
-    "mlflow": "mlflow",
-    "tensorboard": "tensorboard",
-    "tensorboardX": "tensorboard",
-    "wandb": "wandb",
 }
 # These write their checkpoints in shards of their own.
 _SHARDING = ("fsdp", "deepspeed", "model_parallel")
@@ -165,8 +156,8 @@ def _not_built(key: str, error: Exception) -> DlctlError:
         named = re.search(r"Requirement '(\w+)", str(cause))
         absent = named[1] if named else (cause.name or "").partition(".")[0]
     hint = f"look at {where}._target_ and its arguments"
-    if absent in _EXTRAS:
-        hint = f"pip install 'dlctl[{_EXTRAS[absent]}]'"
+    if absent in EXTRAS:
+        hint = f"pip install 'dlctl[{EXTRAS[absent]}]'"
     elif absent:
         hint = f"pip install {absent}, or look at {where}._target_"
     reason = next((line for line in str(cause).splitlines() if line.strip()), "")
