@@ -140,8 +140,17 @@ def _refuse_faults(composed: "Composed") -> None:
     """Tell everything that is known to be wrong with the config before torch is imported."""
     from dlctl.composition import check
 
-    raise_all(check.faults(composed, imports=False))
-    for note in check.extras(composed):
+    composed.resolve(composed.run_dir())
+    try:
+        found = check.faults(composed, imports=False)
+        notes = check.extras(composed)
+    except Exception as error:
+        # Reading somebody's code must not keep it from running.
+        render.note(f"the config could not be checked: {type(error).__name__}: {error}")
+        return
+    # Data may be fetched when the run starts, and a checkpoint has been looked for.
+    raise_all([fault for fault in found if fault.topic != "path"])
+    for note in notes:
         render.note(note)
 
 

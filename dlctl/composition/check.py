@@ -177,11 +177,13 @@ def _strays(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]
     for group in ("callbacks", "logger"):
         part: Any = config.get(group)
         for name, node in part.items() if isinstance(part, dict) else ():
-            if isinstance(node, dict) and "_target_" not in node:
-                close = told.close(name, [other for other in part if other != name])
-                hint = told.meant(close) or "it is ignored"
+            if not isinstance(node, dict) or "_target_" in node or name in composed.project.options(group):
+                # Experiments may say how a logger is to be, should it be chosen.
+                continue
+            if close := told.close(name, [other for other in part if other != name]):
                 keys: Keys = (group, name)
-                yield told.blamed(composed, keys, f"'{group}.{name}' has no _target_", "key", hint, close)
+                message = f"'{group}.{name}' has no _target_"
+                yield told.blamed(composed, keys, message, "key", told.meant(close), close)
     for keys, section in _sections(config, ()):
         yield from _typos(composed, keys, section)
 

@@ -1,10 +1,8 @@
 """Overrides -> config: the one place that touches Hydra's machinery."""
 
 import copy
-import gc
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dlctl import redact
 from dlctl.composition.keys import Keys
+from dlctl.composition.resolving import hidden_secrets, hydra_values, without_collecting
 from dlctl.composition.search_path import loader
 from dlctl.errors import DlctlError, NotFoundError, raise_all
 from dlctl.project import Place, Project, shown
@@ -87,17 +86,18 @@ class Composed:
 
     def run_dir(self) -> Path:
         """The directory that ``hydra.run.dir`` asks for, absolute; nothing is created."""
-        with _hydra_values(self.full, None):
+        with hydra_values(self.full, None):
             try:
                 return Path(str(self.full.hydra.run.dir)).absolute()
             except (OmegaConfBaseException, ValueError, RecursionError) as error:
-                raise_all(_faults().unresolvable(self, self.config, error))
+                keys = ("hydra", "run", "dir")
+                raise_all(_faults().unresolvable(self, self.config, error, keys))
                 raise
 
     def resolve(self, output_dir: Path) -> DictConfig:
         """The config as the run uses it, every interpolation replaced by its value."""
         config = self.config
-        with _hydra_values(self.full, output_dir):
+        with hydra_values(self.full, output_dir):
             try:
                 OmegaConf.resolve(config)
             except (OmegaConfBaseException, ValueError, RecursionError) as error:
@@ -108,7 +108,7 @@ class Composed:
 
     def public(self, output_dir: Path) -> DictConfig:
         """The same to be shown and written: what comes from a secret stays ``${oc.env:NAME}``."""
-        with _hidden_secrets():
+        with hidden_secrets():
             config = self.resolve(output_dir)
         tree = OmegaConf.to_container(config, resolve=False)
         public = OmegaConf.create(redact.tree(tree))
@@ -117,7 +117,7 @@ class Composed:
 
     def logging(self, output_dir: Path) -> dict[str, Any]:
         """``hydra.job_logging``, as ``logging.config.dictConfig`` takes it."""
-        with _hydra_values(self.full, output_dir):
+        with hydra_values(self.full, output_dir):
             settings = OmegaConf.to_container(self.full.hydra.job_logging, resolve=True)
         assert isinstance(settings, dict)
         return {str(key): value for key, value in settings.items()}
@@ -178,7 +178,7 @@ def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Compo
     groups = [item for item in parsed if chooses(configs, item)]
     lines = [line_of(item) for item in groups]
     try:
-        with warnings.catch_warnings(), _without_collecting():
+        with warnings.catch_warnings(), without_collecting():
             # What Hydra warns of, a search path that is not there or a missing _self_, `check` reports.
             warnings.simplefilter("ignore", UserWarning)
             full = configs.load_configuration(name, lines, RunMode.RUN, from_shell=False)
@@ -259,62 +259,3 @@ def chooses(configs: ConfigLoaderImpl, item: Override) -> bool:
         return True
     group = configs.repository.group_exists(item.key_or_group)
     return group and not isinstance(item.value(), dict)
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Pause the garbage collector: of the many nodes that composing makes most stay."""
-    paused = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if paused:
-            gc.enable()
-
-
-@contextmanager
-def _hydra_values(full: DictConfig, output_dir: Path | None) -> Iterator[None]:
-    """Let ``${hydra:...}`` read from a config for a moment.
-
-    Hydra's own way is a global HydraConfig. Lightning's launchers rewrite the command line of
-    their children where that is set, so it must not outlive the resolving: here it is never set.
-    """
-    values = {
-        ("runtime", "output_dir"): output_dir and str(output_dir),
-        ("job", "num"): 0,
-        ("job", "id"): "0",
-    }
-    missing = [
-        (full.hydra[section], key, value)
-        for (section, key), value in values.items()
-        if value is not None and OmegaConf.is_missing(full.hydra[section], key)
-    ]
-    for section, key, value in missing:
-        section[key] = value
-    OmegaConf.register_new_resolver(
-        "hydra", lambda path: OmegaConf.select(full, f"hydra.{path}"), replace=True
-    )
-    try:
-        yield
-    finally:
-        for section, key, _ in missing:
-            section[key] = "???"
-        setup_globals()
-
-
-@contextmanager
-def _hidden_secrets() -> Iterator[None]:
-    """Let ``${oc.env:SECRET}`` resolve to itself."""
-    from omegaconf.resolvers import oc
-
-    def env(name: str, *default: Any) -> Any:
-        if redact.is_secret_name(name):
-            return f"${{oc.env:{','.join(map(str, (name, *default)))}}}"
-        return oc.env(name, *default)
-
-    OmegaConf.register_new_resolver("oc.env", env, replace=True)
-    try:
-        yield
-    finally:
-        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)

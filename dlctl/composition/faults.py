@@ -137,10 +137,18 @@ def missing(composed: "Composed", key: str) -> ConfigError:
     )
 
 
-def unresolvable(composed: "Composed", config: DictConfig, error: Exception) -> list[DlctlError]:
+def unresolvable(
+    composed: "Composed", config: DictConfig, error: Exception, elsewhere: Keys = ()
+) -> list[DlctlError]:
     """The interpolations that lead nowhere, in a circle, or to an unset environment variable.
 
     Of values that fail only because another one does, the other one is told.
+
+    Args:
+        composed: tells where things were set.
+        config: its values.
+        error: what was raised.
+        elsewhere: the value that raised it, if that is none of the config's.
     """
     plain: Any = OmegaConf.to_container(config, resolve=False)
     failed: dict[Keys, Exception] = {}
@@ -159,7 +167,9 @@ def unresolvable(composed: "Composed", config: DictConfig, error: Exception) -> 
         last = max(circle, key=lambda keys: _age(composed, keys))
         way = " -> ".join(map(dotted, [*circle, circle[0]]))
         found.append(_unresolvable(composed, last, failed[last], f"it leads in a circle: {way}"))
-    return found or [ConfigError(f"the config cannot be resolved: {first_line(error)}")]
+    if match := re.search(r"Missing mandatory value: (\S+)", str(error)):
+        found = [*found, missing(composed, match[1])]
+    return found or [_unresolvable(composed, elsewhere, error)]
 
 
 def _resolve(config: DictConfig, keys: Keys) -> None:

@@ -113,7 +113,7 @@ def _names(module: Module, depth: int) -> set[str] | None:
 
 def _submodules(package: str) -> Iterator[str]:
     found = spec(package)
-    for folder in (found.submodule_search_locations or []) if found else []:
+    for folder in folders(found) if found else []:
         for item in Path(folder).iterdir():
             if item.suffix == ".py" or (item.is_dir() and item.name.isidentifier()):
                 yield item.stem
@@ -197,12 +197,28 @@ def _spec(name: str, path: tuple[str, ...]) -> importlib.machinery.ModuleSpec | 
         for count in range(len(rest)):
             if found is None:
                 return None
-            inside = list(found.submodule_search_locations or [])
-            part = ".".join([head, *rest[: count + 1]])
-            found = importlib.machinery.PathFinder.find_spec(part, inside)
+            found = _inner(".".join([head, *rest[: count + 1]]), folders(found))
     except (ImportError, ValueError):
         return None
     return found
+
+
+def _inner(name: str, inside: list[str]) -> importlib.machinery.ModuleSpec | None:
+    """A module in the folders of its package."""
+    try:
+        return importlib.machinery.PathFinder.find_spec(name, inside)
+    except KeyError:
+        # A folder without __init__.py: Python looks for its package among what is imported.
+        found = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        last = name.rpartition(".")[2]
+        found.submodule_search_locations = [str(Path(folder, last)) for folder in inside]
+        return found
+
+
+def folders(found: importlib.machinery.ModuleSpec) -> list[str]:
+    """Where the modules of a package lie; a namespace package would ask sys.modules for its parent."""
+    places = found.submodule_search_locations
+    return list(getattr(places, "_path", places) or [])
 
 
 def parsed(name: str) -> Module | None:

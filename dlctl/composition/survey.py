@@ -1,6 +1,7 @@
 """Check all configs of a project: every file by itself, then everything that can be composed of them."""
 
 import copy
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 from hydra._internal.config_repository import IConfigRepository
 
+from dlctl import redact
 from dlctl.composition import check, config_files
 from dlctl.composition.compose import Composed, compose
 from dlctl.composition.defaults import entries, misshapen
@@ -70,6 +72,7 @@ def one(composed: Composed) -> Report:
         if file.is_relative_to(own):
             report.faults += by_itself(file)
     report.faults = _sorted(report.faults)
+    _without_tokens(report)
     return report
 
 
@@ -91,13 +94,18 @@ def everything(project: Project) -> Report:
     for result in results:
         report.faults += [fault for fault in result.faults if not _fits_elsewhere(fault, result, results)]
     report.faults = _sorted(report.faults)
+    _without_tokens(report)
     report.notes = list(dict.fromkeys(report.notes))
     report.composed = len(results)
     return report
 
 
 def _compositions(project: Project, root: Path) -> Iterator[tuple[str, list[str], bool]]:
-    """The primary configs, and every option of every group in its place."""
+    """The primary configs, and every option of every group in its place.
+
+    Yields:
+        the primary config, overrides, and whether it can be launched as it is.
+    """
     for name in sorted({"train", *(file.stem for file in root.glob("*.yaml"))}):
         yield name, [], True
     chosen = _choices(project)
@@ -105,8 +113,10 @@ def _compositions(project: Project, root: Path) -> Iterator[tuple[str, list[str]
         group = str(file.parent.relative_to(root))
         if group == ".":
             continue
-        sign = "" if group in chosen or group.startswith("hydra/") else "+"
-        yield "train", [f"{sign}{group}={file.stem}"], group in _WHOLE
+        # A group outside of the defaults has no place of its own: whoever lists it says where it goes.
+        if group in _WHOLE or group in chosen or group.startswith("hydra/"):
+            sign = "+" if group in _WHOLE and group not in chosen else ""
+            yield "train", [f"{sign}{group}={file.stem}"], group in _WHOLE
 
 
 def _choices(project: Project) -> dict[str, Any]:
@@ -123,7 +133,11 @@ def _composition(
     try:
         composed = compose(project, name, overrides)
     except DlctlError as error:
-        return _Result(whole, list(getattr(error, "faults", [error])))
+        found = list(getattr(error, "faults", [error]))
+        for fault in found:
+            if fault.place is None:
+                fault.message += f" (in {' '.join([name, *overrides])})"
+        return _Result(whole, found)
     found = check.faults(composed)
     report.notes += check.extras(composed)
     result = _Result(whole, found, composed)
@@ -150,15 +164,35 @@ def _fits_elsewhere(fault: DlctlError, result: _Result, results: Iterable[_Resul
 
 
 def _identity(fault: DlctlError) -> tuple[Any, ...]:
-    return (str(fault.place), fault.topic, fault.key, fault.message)
+    if fault.topic == "package" and not fault.suggestions:
+        # Not installed: once is enough, however often it is named.
+        return (fault.topic, fault.message)
+    return (str(fault.place or fault.key), fault.topic, fault.message)
 
 
 def _sorted(faults: Iterable[DlctlError]) -> list[DlctlError]:
     """Each fault once, by file and line."""
-    once = {_identity(fault): fault for fault in faults}
-    return sorted(
-        once.values(), key=lambda each: (str(each.place.file), each.place.line) if each.place else ("", 0)
-    )
+
+    def where(fault: DlctlError) -> tuple[str, int]:
+        return (str(fault.place.file), fault.place.line) if fault.place else ("", 0)
+
+    once: dict[tuple[Any, ...], DlctlError] = {}
+    for fault in sorted(faults, key=where):
+        once.setdefault(_identity(fault), fault)
+    return list(once.values())
+
+
+def _without_tokens(report: Report) -> None:
+    """Make notes of what only lacks a secret of this machine, such as a tracker's key."""
+    kept = []
+    for fault in report.faults:
+        match = re.search(r"the environment variable (\S+) is not set", fault.message)
+        if match and redact.is_secret_name(match[1]):
+            where = f"{fault.place}: " if fault.place else ""
+            report.notes.append(f"{where}needs the environment variable {match[1]}")
+        else:
+            kept.append(fault)
+    report.faults = kept
 
 
 def _file(

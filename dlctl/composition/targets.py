@@ -71,7 +71,7 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
         return _no_target(composed, keys, wrong) if wrong else None
     if uninstalled(target):
         return None
-    close = get_close_matches(absent.name, absent.known, n=2, cutoff=0.6 if absent.inside else 0.8)
+    close = get_close_matches(absent.name, absent.known, n=2, cutoff=0.6 if absent.inside else 0.9)
     before = f"{absent.inside}." if absent.inside else ""
     rest = target.removeprefix(f"{before}{absent.name}")
     full = [f"{before}{name}{rest}" for name in close]
@@ -80,7 +80,10 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
             composed, keys, f"there is no '{absent.name}' in {absent.inside}", meant(full), full
         )
     hint = meant(full) or f"pip install {absent.name}, or correct the name"
-    return _no_target(composed, keys, f"there is no package '{absent.name}' ({target})", hint, full)
+    message = f"there is no package '{absent.name}' (of {target})"
+    if not full:
+        message = f"the package '{absent.name}' is not installed"
+    return blamed(composed, (*keys, "_target_"), message, "package" if not full else "target", hint, full)
 
 
 def _no_target(
@@ -109,21 +112,24 @@ def _cannot_import(target: str) -> str | None:
 
 
 def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator[ConfigError]:
-    """Values that the annotations of their arguments exclude."""
+    """Words where a number is wanted, and words that resemble one of those that are allowed.
+
+    Python does not hold anybody to annotations, and not all are true: of others nothing is said.
+    """
     for name, value in node.items():
-        if name.startswith("_") or not isinstance(value, bool | int | float | str):
-            continue
-        if isinstance(value, str) and ("${" in value or value == "???"):
+        if name.startswith("_") or not isinstance(value, str) or "${" in value or value == "???":
             continue
         wanted = annotation(node["_target_"], name)
-        place = composed.blame((*keys, name)) if wanted and not wanted.accepts(value) else None
-        # Without a place the command line set it, and overrides have been looked at one by one.
-        if wanted is None or place is None:
+        if wanted is None or wanted.accepts(value):
             continue
-        key = dotted((*keys, name))
-        close = get_close_matches(str(value), wanted.literals(), n=3, cutoff=0.5)
-        message = f"'{value}' does not fit '{key}', which takes {wanted}"
-        yield blamed(composed, (*keys, name), message, "value", meant(close), close)
+        close = get_close_matches(value, wanted.literals(), n=3, cutoff=0.5)
+        number = wanted.accepts(7) or wanted.accepts(0.5)
+        place = composed.blame((*keys, name)) if number or close else None
+        # Without a place the command line set it, and overrides have been looked at one by one.
+        if place is not None:
+            key = dotted((*keys, name))
+            message = f"'{value}' does not fit '{key}', which takes {wanted}"
+            yield blamed(composed, (*keys, name), message, "value", meant(close), close)
 
 
 def _arguments(
