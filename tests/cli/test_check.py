@@ -135,3 +135,56 @@ def test_what_source_does_not_tell_is_imported(dlctl: Dlctl) -> None:
     assert Path("imported").exists()
     result = dlctl("check", "model=mine", "model._target_=mine.Bad", "~callbacks", code=3)
     assert "there is no 'Bad' in mine" in result.err
+
+
+def test_settings_of_a_logger_that_is_not_chosen_are_no_fault(dlctl: Dlctl) -> None:
+    write(dlctl, "experiment/mine", "# @package _global_\ndefaults:\n  - example\n  - _self_\n"
+          "logger:\n  wandb:\n    tags: ${tags}\n")  # fmt: skip
+    assert dlctl("check", "--exp", "mine").out == "no fault in 1 config\n"
+
+
+def test_packages_without_init_are_read_and_untrue_annotations_pass(dlctl: Dlctl) -> None:
+    (dlctl.root / "mine/inner").mkdir(parents=True)
+    (dlctl.root / "mine/inner/nets.py").write_text(
+        "from attrs import define\n\n"
+        "class Net:\n    def __init__(self, skip: bool = False, size: int = 1): ...\n\n"
+        "@define\nclass Fields:\n    width: int\n\n"
+        "def register(cls): return cls\n\n"
+        "@register\nclass Registered:\n    def __init__(self, *, depth): ...\n"
+    )
+    write(
+        dlctl,
+        "model/mine",
+        "defaults: [mnist, _self_]\nnet:\n  _target_: mine.inner.nets.Net\n  skip: concat\n",
+    )
+    good = ("check", "model=mine")
+    unknown = [
+        f"~model.net.{name}" for name in ("input_size", "lin1_size", "lin2_size", "lin3_size", "output_size")
+    ]
+    assert dlctl(*good, *unknown).out == "no fault in 1 config\n"
+    assert "takes no argument 'input_size'" in dlctl(*good, *unknown[1:], code=3).err
+    for name in ("Fields", "Registered"):
+        words = (f"model.net._target_=mine.inner.nets.{name}", "~model.net.skip", "+model.net.anything=1")
+        assert dlctl(*good, *unknown, *words).out == "no fault in 1 config\n"
+    result = dlctl(*good, *unknown, "model.net._target_=mine.inner.nets.Nte", code=3)
+    assert "did you mean mine.inner.nets.Net?" in result.err
+
+
+def test_packages_that_are_not_installed_are_told_once(dlctl: Dlctl) -> None:
+    for name in ("one", "two"):
+        write(dlctl, f"model/{name}", "_target_: no_such_package.Model\n")
+    (fault,) = dlctl("check", "--all", "--json", code=3).json["faults"]
+    assert fault["message"] == "the package 'no_such_package' is not installed"
+
+
+def test_token_that_is_not_set_is_a_note(dlctl: Dlctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MY_API_TOKEN", raising=False)
+    result = dlctl("check", "+token=${oc.env:MY_API_TOKEN}")
+    assert "needs the environment variable MY_API_TOKEN" in result.err
+    assert "MY_OTHER is not set" in dlctl("check", "+other=${oc.env:MY_OTHER}", code=3).err
+
+
+def test_files_of_the_data_do_not_keep_a_training_from_fetching_them(dlctl: Dlctl) -> None:
+    words = ("+data_file=nothing.csv",)
+    assert "nothing.csv, which does not exist" in dlctl("check", *words, code=3).err
+    dlctl("train", *words, "--dry-run")
