@@ -4,9 +4,11 @@ import ast
 import builtins
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import product
+from math import prod
 
 from dlctl.composition import source
 from dlctl.composition.source import DEPTH, Module, follow
@@ -16,8 +18,9 @@ _LIBRARIES = {"lightning", "pytorch_lightning", "torch", "torchmetrics", "torchv
 _LIBRARIES |= sys.stdlib_module_names
 # What stands for anything: a name that the source does not tell.
 _ANY = ".+"
-# How many modules of a project are read.
+# How many modules of a project are read, and how far a name is followed from call to call.
 _MODULES = 100
+_FAR = 4
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -64,7 +67,7 @@ def _of_target(target: str) -> frozenset[str]:
 @lru_cache(maxsize=256)
 def _of_all(module: Module) -> frozenset[str]:
     modules, whole = _modules(module)
-    patterns = frozenset(pattern for each in modules for pattern in _patterns(each.tree))
+    patterns = frozenset(pattern for each in modules for pattern in _Reader(each.tree).patterns())
     return patterns if whole else patterns | {_ANY}
 
 
@@ -106,21 +109,129 @@ def _base(module: Module, base: ast.expr) -> Module | None:
     return found[0]
 
 
-def _patterns(tree: ast.Module) -> Iterator[str]:
-    if any(_gives_itself_away(node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
-        yield _ANY
-    for function, call in _calls(tree, None):
-        if not isinstance(call.func, ast.Attribute):
-            continue
-        values = {keyword.arg: keyword.value for keyword in call.keywords}
-        if call.func.attr == "log" and (len(call.args) + len(call.keywords)) > 1:
-            name = call.args[0] if call.args else values.get("name")
-            if name is not None:
-                yield from _texts(tree, function, name, DEPTH)
-        elif call.func.attr == "log_dict":
-            names = call.args[0] if call.args else values.get("dictionary")
-            if names is not None:
-                yield from _keys(tree, function, names)
+class _Reader:
+    """Reads the names under which a module logs.
+
+    Args:
+        tree: its source.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._tree = tree
+        self._calls = list(_calls(tree, None))
+        self._called: dict[str, list[tuple[_Function | None, ast.Call]]] = defaultdict(list)
+        for caller, call in self._calls:
+            self._called[_name_of(call)].append((caller, call))
+        self._known: dict[tuple[int, str], list[str]] = {}
+
+    def patterns(self) -> Iterator[str]:
+        """Every name, as a pattern."""
+        if any(_gives_itself_away(node) for node in ast.walk(self._tree) if isinstance(node, ast.ClassDef)):
+            yield _ANY
+        for function, call in self._calls:
+            if not isinstance(call.func, ast.Attribute):
+                continue
+            values = {keyword.arg: keyword.value for keyword in call.keywords}
+            if call.func.attr == "log" and (len(call.args) + len(call.keywords)) > 1:
+                name = call.args[0] if call.args else values.get("name")
+                yield from self._texts(function, name, _FAR) if name is not None else (_ANY,)
+            elif call.func.attr == "log_dict":
+                names = call.args[0] if call.args else values.get("dictionary")
+                yield from self._keys(function, names) if names is not None else (_ANY,)
+
+    def _keys(self, function: _Function | None, node: ast.expr) -> Iterator[str]:
+        """The keys of a dictionary."""
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if key is None:
+                    yield from self._keys(function, value)
+                else:
+                    yield from self._texts(function, key, _FAR)
+        elif isinstance(node, ast.DictComp):
+            yield from self._texts(function, node.key, _FAR)
+        elif isinstance(node, ast.Name) and function is not None and (found := _assigned(function, node.id)):
+            for each in found:
+                # What is made of itself tells nothing new: logs = {**logs, ...}.
+                if not any(isinstance(inner, ast.Name) and inner.id == node.id for inner in ast.walk(each)):
+                    yield from self._keys(function, each)
+                else:
+                    yield _ANY
+            for statement in ast.walk(function):
+                match statement:
+                    case ast.Assign(targets=[ast.Subscript(ast.Name(id=name), key)]) if name == node.id:
+                        yield from self._texts(function, key, _FAR)
+                    case ast.Call(func=ast.Attribute(ast.Name(id=name), "update")) if name == node.id:
+                        yield _ANY
+        else:
+            yield _ANY
+
+    def _texts(self, function: _Function | None, node: ast.expr, far: int) -> list[str]:
+        """The texts that an expression may come to, as patterns."""
+        match node:
+            case ast.Constant(value=str(text)):
+                return [re.escape(text)]
+            case ast.JoinedStr(values=parts):
+                return _joined([self._texts(function, part, far) for part in parts])
+            case ast.FormattedValue(value=value):
+                return self._texts(function, value, far)
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return _joined([self._texts(function, side, far) for side in (left, right)])
+            case ast.IfExp(body=body, orelse=other):
+                return [text for side in (body, other) for text in self._texts(function, side, far)]
+            case ast.Name(id=name) if function is not None and far:
+                known = self._known.get((id(function), name))
+                if known is None:
+                    # A name that leads back to itself may be anything.
+                    self._known[id(function), name] = [_ANY]
+                    known = self._known[id(function), name] = self._of_name(function, name, far - 1)
+                return known
+        return [_ANY]
+
+    def _of_name(self, function: _Function, name: str, far: int) -> list[str]:
+        """The texts that a variable or parameter of a function may hold."""
+        positional = [item.arg for item in (*function.args.posonlyargs, *function.args.args)]
+        if name in positional or name in [item.arg for item in function.args.kwonlyargs]:
+            return self._of_parameter(function, name, positional, far)
+        assigned = _assigned(function, name)
+        for each in ast.walk(function):
+            loops = isinstance(each, ast.For | ast.comprehension)
+            if loops and isinstance(each.target, ast.Name) and each.target.id == name:  # type: ignore[attr-defined]
+                over = each.iter  # type: ignore[attr-defined]
+                if not isinstance(over, ast.Tuple | ast.List):
+                    return [_ANY]
+                assigned += over.elts
+        if not assigned:
+            assigned = [
+                item.value
+                for item in self._tree.body
+                if isinstance(item, ast.Assign)
+                and any(isinstance(each, ast.Name) and each.id == name for each in item.targets)
+            ]
+        return [text for each in assigned for text in self._texts(function, each, far)] or [_ANY]
+
+    def _of_parameter(self, function: _Function, name: str, names: list[str], far: int) -> list[str]:
+        """The texts that the calls of a function in its own module pass to a parameter."""
+        found: list[str] = []
+        position = names.index(name) if name in names else None
+        for caller, call in self._called[function.name]:
+            given: ast.expr | None = next((each.value for each in call.keywords if each.arg == name), None)
+            if given is None and position is not None:
+                bound = isinstance(call.func, ast.Attribute) and names[0] == "self"
+                own = position - 1 if bound else position
+                given = call.args[own] if own < len(call.args) else None
+            found += [_ANY] if given is None else self._texts(caller, given, far)
+        return list(dict.fromkeys(found)) or [_ANY]
+
+
+def _joined(parts: list[list[str]]) -> list[str]:
+    """Every combination of texts one behind the other; anything, where these are too many."""
+    if prod(map(len, parts)) > 1000:
+        return [_ANY]
+    return ["".join(each) for each in product(*parts)]
+
+
+def _name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else str(getattr(call.func, "id", ""))
 
 
 def _gives_itself_away(node: ast.ClassDef) -> bool:
@@ -141,99 +252,6 @@ def _calls(node: ast.AST, function: _Function | None) -> Iterator[tuple[_Functio
         if isinstance(child, ast.Call):
             yield function, child
         yield from _calls(child, child if isinstance(child, _Function) else function)
-
-
-def _keys(tree: ast.Module, function: _Function | None, node: ast.expr) -> Iterator[str]:
-    """The keys of a dictionary."""
-    if isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            if key is None:
-                yield from _keys(tree, function, value)
-            else:
-                yield from _texts(tree, function, key, DEPTH)
-    elif isinstance(node, ast.DictComp):
-        yield from _texts(tree, function, node.key, DEPTH)
-    elif isinstance(node, ast.Name) and function is not None:
-        assigned = _assigned(function, node.id)
-        if not assigned:
-            yield _ANY
-        for each in assigned:
-            yield from _keys(tree, function, each)
-        for statement in ast.walk(function):
-            match statement:
-                case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=key)]) if (
-                    name == node.id
-                ):
-                    yield from _texts(tree, function, key, DEPTH)
-    else:
-        yield _ANY
-
-
-def _texts(tree: ast.Module, function: _Function | None, node: ast.expr, depth: int) -> list[str]:
-    """The texts that an expression may come to, as patterns."""
-    if depth == 0:
-        return [_ANY]
-    match node:
-        case ast.Constant(value=str(text)):
-            return [re.escape(text)]
-        case ast.JoinedStr(values=parts):
-            found = [_texts(tree, function, part, depth - 1) for part in parts]
-            return ["".join(each) for each in product(*found)]
-        case ast.FormattedValue(value=value):
-            return _texts(tree, function, value, depth - 1)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            sides = (_texts(tree, function, side, depth - 1) for side in (left, right))
-            return ["".join(each) for each in product(*sides)]
-        case ast.IfExp(body=body, orelse=other):
-            return [text for side in (body, other) for text in _texts(tree, function, side, depth - 1)]
-        case ast.Name(id=name) if function is not None:
-            return _of_name(tree, function, name, depth - 1)
-    return [_ANY]
-
-
-def _of_name(tree: ast.Module, function: _Function, name: str, depth: int) -> list[str]:
-    """The texts that a variable or parameter of a function may hold."""
-    positional = [*function.args.posonlyargs, *function.args.args]
-    names = [item.arg for item in positional]
-    if name in names or name in [item.arg for item in function.args.kwonlyargs]:
-        return _of_parameter(tree, function, name, names, depth)
-    assigned = _assigned(function, name)
-    for each in ast.walk(function):
-        loops = isinstance(each, ast.For | ast.comprehension)
-        if loops and isinstance(each.target, ast.Name) and each.target.id == name:  # type: ignore[attr-defined]
-            over = each.iter  # type: ignore[attr-defined]
-            if not isinstance(over, ast.Tuple | ast.List):
-                return [_ANY]
-            assigned += over.elts
-    if not assigned:
-        assigned = [
-            item.value
-            for item in tree.body
-            if isinstance(item, ast.Assign)
-            and any(isinstance(each, ast.Name) and each.id == name for each in item.targets)
-        ]
-    return [text for each in assigned for text in _texts(tree, function, each, depth)] or [_ANY]
-
-
-def _of_parameter(
-    tree: ast.Module, function: _Function, name: str, names: list[str], depth: int
-) -> list[str]:
-    """The texts that the calls of a function in its own module pass to a parameter."""
-    found: list[str] = []
-    position = names.index(name) if name in names else None
-    for caller, call in _calls(tree, None):
-        called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        if called != function.name:
-            continue
-        given: ast.expr | None = next((each.value for each in call.keywords if each.arg == name), None)
-        if given is None and position is not None:
-            own = position - 1 if isinstance(call.func, ast.Attribute) and names[0] == "self" else position
-            given = call.args[own] if own < len(call.args) else None
-        if given is None:
-            found.append(_ANY)
-        else:
-            found += _texts(tree, caller, given, depth)
-    return found or [_ANY]
 
 
 def _assigned(function: _Function, name: str) -> list[ast.expr]:
