@@ -125,16 +125,16 @@ def test_own_modules_that_cannot_be_read_are_told_with_their_line(dlctl: Dlctl) 
 
 
 def test_what_source_does_not_tell_is_imported(dlctl: Dlctl) -> None:
-    (dlctl.root / "mine.py").write_text(
+    (dlctl.root / "imported_module.py").write_text(
         "globals()['Good'] = type('Good', (), {})\nPath('imported').touch()\n".replace(
             "Path", "__import__('pathlib').Path"
         )
     )
-    write(dlctl, "model/mine", "_target_: mine.Good\n")
+    write(dlctl, "model/mine", "_target_: imported_module.Good\n")
     assert dlctl("check", "model=mine", "~callbacks").out == "no fault in 1 config\n"
     assert Path("imported").exists()
-    result = dlctl("check", "model=mine", "model._target_=mine.Bad", "~callbacks", code=3)
-    assert "there is no 'Bad' in mine" in result.err
+    result = dlctl("check", "model=mine", "model._target_=imported_module.Bad", "~callbacks", code=3)
+    assert "there is no 'Bad' in imported_module" in result.err
 
 
 def test_settings_of_a_logger_that_is_not_chosen_are_no_fault(dlctl: Dlctl) -> None:
@@ -144,8 +144,8 @@ def test_settings_of_a_logger_that_is_not_chosen_are_no_fault(dlctl: Dlctl) -> N
 
 
 def test_packages_without_init_are_read_and_untrue_annotations_pass(dlctl: Dlctl) -> None:
-    (dlctl.root / "mine/inner").mkdir(parents=True)
-    (dlctl.root / "mine/inner/nets.py").write_text(
+    (dlctl.root / "shapes/inner").mkdir(parents=True)
+    (dlctl.root / "shapes/inner/nets.py").write_text(
         "from attrs import define\n\n"
         "class Net:\n    def __init__(self, skip: bool = False, size: int = 1): ...\n\n"
         "@define\nclass Fields:\n    width: int\n\n"
@@ -155,7 +155,7 @@ def test_packages_without_init_are_read_and_untrue_annotations_pass(dlctl: Dlctl
     write(
         dlctl,
         "model/mine",
-        "defaults: [mnist, _self_]\nnet:\n  _target_: mine.inner.nets.Net\n  skip: concat\n",
+        "defaults: [mnist, _self_]\nnet:\n  _target_: shapes.inner.nets.Net\n  skip: concat\n",
     )
     good = ("check", "model=mine")
     unknown = [
@@ -164,10 +164,10 @@ def test_packages_without_init_are_read_and_untrue_annotations_pass(dlctl: Dlctl
     assert dlctl(*good, *unknown).out == "no fault in 1 config\n"
     assert "takes no argument 'input_size'" in dlctl(*good, *unknown[1:], code=3).err
     for name in ("Fields", "Registered"):
-        words = (f"model.net._target_=mine.inner.nets.{name}", "~model.net.skip", "+model.net.anything=1")
+        words = (f"model.net._target_=shapes.inner.nets.{name}", "~model.net.skip", "+model.net.anything=1")
         assert dlctl(*good, *unknown, *words).out == "no fault in 1 config\n"
-    result = dlctl(*good, *unknown, "model.net._target_=mine.inner.nets.Nte", code=3)
-    assert "did you mean mine.inner.nets.Net?" in result.err
+    result = dlctl(*good, *unknown, "model.net._target_=shapes.inner.nets.Nte", code=3)
+    assert "did you mean shapes.inner.nets.Net?" in result.err
 
 
 def test_packages_that_are_not_installed_are_told_once(dlctl: Dlctl) -> None:
