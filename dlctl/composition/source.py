@@ -244,6 +244,10 @@ def _parsed(name: str, path: Path, modified: int) -> Module:
     stars: list[ast.ImportFrom] = []
     for node in _statements(tree.body):
         _bind(node, names, stars)
+    # Of several definitions the last one counts; of those under `if` and `try` it is not known which.
+    names |= {
+        node.name: node for node in tree.body if isinstance(node, Definition) and not _is_overload(node)
+    }
     return Module(name, path, tree, names, tuple(stars))
 
 
@@ -268,7 +272,7 @@ def _bind(node: ast.stmt, names: dict[str, ast.AST], stars: list[ast.ImportFrom]
         case ast.ClassDef():
             names.setdefault(node.name, node)
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            if not any("overload" in ast.unparse(each) for each in node.decorator_list):
+            if not _is_overload(node):
                 names.setdefault(node.name, node)
         case ast.ImportFrom(names=[ast.alias(name="*")]):
             stars.append(node)
@@ -280,3 +284,7 @@ def _bind(node: ast.stmt, names: dict[str, ast.AST], stars: list[ast.ImportFrom]
                 names.setdefault(bound, node)
         case ast.Assign(targets=[ast.Name(id=bound)]) | ast.AnnAssign(target=ast.Name(id=bound)):
             names.setdefault(bound, node)
+
+
+def _is_overload(node: Definition) -> bool:
+    return any("overload" in ast.unparse(each) for each in node.decorator_list)

@@ -16,6 +16,9 @@ from dlctl.extras import EXTRAS
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
 
+# The parts of a config that dlctl instantiates.
+_OURS = ("model", "data", "datamodule", "callbacks", "logger", "trainer")
+
 
 def faults(composed: "Composed", config: Any, *, imports: bool) -> Iterator[ConfigError]:
     """What is wrong with the targets of a config.
@@ -57,7 +60,8 @@ def _targets(config: Any, keys: Keys, lazy: bool) -> Iterator[tuple[Keys, dict[s
             # What is not instantiated together with its parent may be given more by whoever does it.
             inner = lazy or config.get("_recursive_") is False
         for key, item in config.items():
-            yield from _targets(item, (*keys, key), inner)
+            # What dlctl does not instantiate itself is instantiated by code that may give more.
+            yield from _targets(item, (*keys, key), inner or not (keys or key in _OURS))
 
 
 def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> ConfigError | None:

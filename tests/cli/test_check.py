@@ -150,7 +150,8 @@ def test_packages_without_init_are_read_and_untrue_annotations_pass(dlctl: Dlctl
         "class Net:\n    def __init__(self, skip: bool = False, size: int = 1): ...\n\n"
         "@define\nclass Fields:\n    width: int\n\n"
         "def register(cls): return cls\n\n"
-        "@register\nclass Registered:\n    def __init__(self, *, depth): ...\n"
+        "@register\nclass Registered:\n    def __init__(self, *, depth): ...\n\n"
+        "def make(): ...\ndef make(anything): ...\n"
     )
     write(
         dlctl,
@@ -163,7 +164,7 @@ def test_packages_without_init_are_read_and_untrue_annotations_pass(dlctl: Dlctl
     ]
     assert dlctl(*good, *unknown).out == "no fault in 1 config\n"
     assert "takes no argument 'input_size'" in dlctl(*good, *unknown[1:], code=3).err
-    for name in ("Fields", "Registered"):
+    for name in ("Fields", "Registered", "make"):
         words = (f"model.net._target_=shapes.inner.nets.{name}", "~model.net.skip", "+model.net.anything=1")
         assert dlctl(*good, *unknown, *words).out == "no fault in 1 config\n"
     result = dlctl(*good, *unknown, "model.net._target_=shapes.inner.nets.Nte", code=3)
@@ -188,3 +189,9 @@ def test_files_of_the_data_do_not_keep_a_training_from_fetching_them(dlctl: Dlct
     words = ("+data_file=nothing.csv",)
     assert "nothing.csv, which does not exist" in dlctl("check", *words, code=3).err
     dlctl("train", *words, "--dry-run")
+
+
+def test_what_other_code_instantiates_may_be_given_more_there(dlctl: Dlctl) -> None:
+    write(dlctl, "experiment/mine", "# @package _global_\nother:\n  _target_: torch.optim.Adam\n  lr: 0.1\n")
+    assert dlctl("check", "--exp", "mine").out == "no fault in 1 config\n"
+    assert "torch.optim.Adam needs 'params'" in dlctl("check", "~model.optimizer._partial_", code=3).err
