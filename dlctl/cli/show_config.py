@@ -96,7 +96,7 @@ def _config(
 ) -> None:
     part, keys = _part(composed, package, resolve=resolve)
     if not origin and format == "json":
-        print(json.dumps(part, indent=2, default=str))
+        _print_json(part)
     elif not origin and format == "yaml":
         print(views.yaml(part), end="")
     elif not origin:
@@ -112,7 +112,7 @@ def _origins(composed: "Composed", part: Any, keys: "Keys", format: Format) -> N
     found = {fact.keys[len(keys) :]: fact for fact in facts(composed, part, keys)}
     if format == "json":
         entries = {dotted(fact.keys): _fact(composed, fact) for fact in found.values()}
-        print(json.dumps(entries, indent=2, default=str))
+        _print_json(entries)
         return
     told = {keys: views.told(fact) for keys, fact in found.items()}
     if format == "yaml":
@@ -121,6 +121,13 @@ def _origins(composed: "Composed", part: Any, keys: "Keys", format: Format) -> N
         render.console().print(views.tree(part, dotted(keys) or composed.name, told))
     if any(each.startswith("dlctl:") for each in told.values()):
         render.note(f"dlctl: is {composed.project.packaged}")
+
+
+def _print_json(value: Any) -> None:
+    from dlctl import redact
+    from dlctl.runs.manifest import finite
+
+    print(json.dumps(finite(redact.tree(value)), indent=2, default=str))
 
 
 def _part(composed: "Composed", package: str | None, *, resolve: bool) -> tuple[Any, "Keys"]:
@@ -150,6 +157,7 @@ def _part(composed: "Composed", package: str | None, *, resolve: bool) -> tuple[
 
 def _history(composed: "Composed", key: str, format: Format) -> None:
     """Everything that set a value, the last of them last."""
+    from dlctl import redact
     from dlctl.composition import explain
     from dlctl.composition.keys import at
 
@@ -169,10 +177,10 @@ def _history(composed: "Composed", key: str, format: Format) -> None:
     for number, step in enumerate(steps, 1):
         what = step.value if step.key == key else f"{step.key}: {step.value}"
         won = number == len(steps)
-        out.print(f"{number:>3}. {what}", markup=False, style="bold" if won else "", end="  ")
-        out.print(str(step.by), markup=False, style="cyan")
+        out.print(redact.text(f"{number:>3}. {what}"), markup=False, style="bold" if won else "", end="  ")
+        out.print(redact.text(str(step.by)), markup=False, style="cyan")
         for line in step.why.split(" < "):
-            out.print(f"     {line}", markup=False, style="dim")
+            out.print(redact.text(f"     {line}"), markup=False, style="dim")
     if not steps:
         out.print("     set by Hydra itself", style="dim")
 
@@ -200,7 +208,7 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
         old = load(project, store.find(project, other).dir / ".hydra")
     ours, keys = _part(composed, package, resolve=resolve)
     theirs = at(explain.plain(old, resolve=resolve), keys)
-    found = differences(theirs, ours)
+    found = differences(theirs, ours, keys)
     if format == "json":
         entries = [
             {"key": key, **({"old": a} if a is not ... else {}), **({"new": b} if b is not ... else {})}

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from dlctl import redact
 from dlctl.project import Place
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def told(fact: "Fact") -> str:
         names = [f"{name} ({by})" if by else name for name, by in fact.points]
         text += f" -> {', '.join(names)}"
         if fact.resolved is not None:
-            text += f" = {yaml(fact.resolved).strip()}"
-    return text
+            text += f" = {yaml(fact.resolved)}"
+    # A comment is one line, whatever a value holds.
+    return redact.text(" ".join(text.split()))
 
 
 def commented(part: Any, told: "dict[Keys, str]") -> str:

@@ -10,10 +10,10 @@ from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from dlctl.composition import explain, preflight, signatures, targets
+from dlctl.composition import explain, preflight, signatures, source, targets
 from dlctl.composition import faults as told
 from dlctl.composition.compose import Composed, parse
-from dlctl.composition.keys import Keys, dotted, walk
+from dlctl.composition.keys import Keys, at, dotted, walk
 from dlctl.composition.logged import Logged
 from dlctl.errors import ConfigError, DlctlError
 from dlctl.project import shown
@@ -64,7 +64,7 @@ def _metrics(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError
     """Metrics that callbacks and searches name and no code logs."""
     model = config.get("model")
     target = model.get("_target_") if isinstance(model, dict) else None
-    if not isinstance(target, str):
+    if not isinstance(target, str) or not _is_there(target):
         return
     callbacks = walk({"callbacks": config.get("callbacks")})
     logged = Logged([target, *(str(value) for keys, value in callbacks if keys[-1] == "_target_")])
@@ -76,6 +76,14 @@ def _metrics(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError
         message = f"the metric '{name}' is logged nowhere in the code of {target}"
         hint = told.meant(close) or f"it logs {', '.join(names) or 'nothing'}"
         yield told.blamed(composed, keys, message, "metric", hint, close)
+
+
+def _is_there(target: str) -> bool:
+    """Whether there is code to read; where not, that is the fault."""
+    try:
+        return source.absent(target) is None
+    except SyntaxError:
+        return False
 
 
 def _named(composed: Composed, config: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
@@ -107,7 +115,7 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
     """Files that are to be read and folders of configs, where they are not there."""
     for number, folder in enumerate(OmegaConf.select(composed.full, "hydra.searchpath") or []):
         path = Path(str(folder).removeprefix("file://"))
-        if "://" not in str(path) and not path.is_dir():
+        if "://" not in str(folder).removeprefix("file://") and not path.is_dir():
             keys: Keys = ("hydra", "searchpath", number)
             yield told.blamed(
                 composed, keys, f"hydra.searchpath names {shown(path)}, which is no folder", "path"
@@ -121,6 +129,10 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
         elif name in ("root_dir", "work_dir") or (_READ.search(name) and not _WRITTEN.search(name)):
             path = Path(value)
         else:
+            continue
+        section = at(config, keys[:-1])
+        if isinstance(section, dict) and str(section.get("_target_")).startswith("hydra."):
+            # hydra.utils.get_class and the like: the path is that of a name.
             continue
         if "://" in str(path) or path.exists() or (composed.project.root / path).exists():
             continue
@@ -200,6 +212,8 @@ def _sections(config: dict[str, Any], keys: Keys) -> Iterator[tuple[Keys, dict[s
 
 def _typos(composed: Composed, keys: Keys, section: dict[str, Any]) -> Iterator[ConfigError]:
     """Keys that an experiment or the like adds, and that resemble one that was there before."""
+    if len(section) > 200:
+        return
     for name, value in section.items():
         # Names that are told apart by a number are meant to be alike.
         stem = re.sub(r"\d", "", str(name))

@@ -217,7 +217,7 @@ def override(composed: Composed, overrides: Sequence[Override]) -> None:
             item.type = OverrideType.FORCE_ADD
         try:
             ConfigLoaderImpl._apply_overrides_to_config([item], composed.full)
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
             found.append(_faults().bad_override(composed, before, item, error))
     raise_all([*found, *preflight.misfits(composed, before, overrides)])
 

@@ -30,7 +30,7 @@ def walk(config: Any, keys: Keys = (), *, lists: bool = True) -> Iterator[tuple[
     elif isinstance(config, list) and config and lists:
         for number, value in enumerate(config):
             yield from walk(value, (*keys, number))
-    else:
+    elif keys:
         yield keys, config
 
 
@@ -46,13 +46,20 @@ def at(config: Any, keys: Keys) -> Any:
     return config
 
 
-def differences(old: Any, new: Any) -> list[tuple[str, Any, Any]]:
-    """What differs between two plain configs: key, old value, new value; ``...`` where there is none."""
-    before, after = dict(walk(old, lists=False)), dict(walk(new, lists=False))
+def differences(old: Any, new: Any, under: Keys = ()) -> list[tuple[str, Any, Any]]:
+    """What differs between two plain configs: key, old value, new value; ``...`` where there is none.
+
+    Args:
+        old: a config or a part of one.
+        new: another one.
+        under: the way down to the part.
+    """
+    before, after = dict(walk(old, under, lists=False)), dict(walk(new, under, lists=False))
     return [
         (dotted(keys), before.get(keys, ...), after.get(keys, ...))
         for keys in {**before, **after}
-        if before.get(keys, ...) != after.get(keys, ...)
+        # 1 is one batch, 1.0 all of them.
+        if repr(before.get(keys, ...)) != repr(after.get(keys, ...))
     ]
 
 

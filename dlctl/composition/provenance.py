@@ -105,11 +105,15 @@ class Trail:
     def history(self, keys: Keys) -> list[Step]:
         """Everything that set a value, the one that won last."""
         steps = [step for layer in self.layers if (step := self._in_file(layer, keys))]
+        # A ??? that comes later leaves a value as it is.
+        steps = [step for number, step in enumerate(steps) if number == 0 or step.value != "???"]
         return steps + [step for item in self._values if (step := _in_override(item, keys))]
 
     def place(self, keys: Keys) -> Place | None:
         """The line of a file that set a value last, before the command line."""
-        return next(self._places(keys, reversed(self.layers)), None)
+        steps = [step for layer in self.layers if (step := self._in_file(layer, keys))]
+        given = [step.by for step in steps if step.value != "???"] or [step.by for step in steps]
+        return given[-1] if given and isinstance(given[-1], Place) else None
 
     def first(self, keys: Keys) -> Place | None:
         """The line of a file that set a value first."""

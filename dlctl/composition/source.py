@@ -265,6 +265,8 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         for field in ("body", "orelse", "finalbody"):
             if isinstance(node, ast.If | ast.Try):
                 yield from _statements(getattr(node, field, []))
+        for handler in node.handlers if isinstance(node, ast.Try) else []:
+            yield from _statements(handler.body)
 
 
 def _bind(node: ast.stmt, names: dict[str, ast.AST], stars: list[ast.ImportFrom]) -> None:

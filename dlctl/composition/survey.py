@@ -113,10 +113,27 @@ def _compositions(project: Project, root: Path) -> Iterator[tuple[str, list[str]
         group = str(file.parent.relative_to(root))
         if group == ".":
             continue
+        whole = next((name for name in _WHOLE if f"{group}/".startswith(f"{name}/")), None)
+        if whole is not None:
+            option = "/".join([*group.split("/")[1:], file.stem])
+            yield "train", [f"{'' if whole in chosen else '+'}{whole}={_quoted(option)}"], True
+            continue
         # A group outside of the defaults has no place of its own: whoever lists it says where it goes.
-        if group in _WHOLE or group in chosen or group.startswith("hydra/"):
-            sign = "+" if group in _WHOLE and group not in chosen else ""
-            yield "train", [f"{sign}{group}={file.stem}"], group in _WHOLE
+        places = [key for key in chosen if str(key).partition("@")[0] == group]
+        for key in places or ([group] if group.startswith("hydra/") else []):
+            yield "train", [f"{key}={_quoted(file.stem)}"], False
+
+
+def _quoted(option: str) -> str:
+    """An option as an override takes it: 1, null and a,b are words only in quotes."""
+    plain = re.fullmatch(r"[A-Za-z_][\w./-]*", option) and option not in (
+        "null",
+        "true",
+        "false",
+        "inf",
+        "nan",
+    )
+    return option if plain else f'"{option}"'
 
 
 def _choices(project: Project) -> dict[str, Any]:
@@ -203,6 +220,9 @@ def _file(
         content = config_files.values(file)
     except yaml.YAMLError as error:
         return [broken_yaml(error)], {}
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror}"
+        return [ConfigError(message, place=Place(file, 1), topic="yaml")], {}
     if not isinstance(content, dict | None):
         message = f"the file holds a {type(content).__name__}"
         hint = "a config is written as key: value"
@@ -215,7 +235,9 @@ def _file(
     kept = []
     listed = (content or {}).get("defaults")
     for item, entry in zip(listed if isinstance(listed, list) else [], entries(file), strict=False):
-        absent = [each for each in entry.wanted(root) if not configs.config_exists("/".join(each))]
+        absent = [
+            each for each in entry.wanted(root) if not configs.config_exists("/".join(filter(None, each)))
+        ]
         absent = [] if entry.line in wrong else absent
         found += [no_option(project, *each, Place(file, entry.line)) for each in absent]
         if not absent and entry.line not in wrong and not (item == "_self_" and item in kept):

@@ -5,10 +5,12 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import OmegaConf
+
 from dlctl.composition import source
 from dlctl.composition.annotations import annotation
 from dlctl.composition.faults import blamed, meant
-from dlctl.composition.keys import Keys, dotted
+from dlctl.composition.keys import Keys, at, dotted
 from dlctl.composition.signatures import Signature, signature
 from dlctl.errors import ConfigError
 from dlctl.extras import EXTRAS
@@ -121,10 +123,10 @@ def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator
     Python does not hold anybody to annotations, and not all are true: of others nothing is said.
     """
     for name, value in node.items():
-        if name.startswith("_") or not isinstance(value, str) or "${" in value or value == "???":
+        if str(name).startswith("_") or not isinstance(value, str) or "${" in value or value == "???":
             continue
         wanted = annotation(node["_target_"], name)
-        if wanted is None or wanted.accepts(value):
+        if wanted is None or wanted.accepts(value) or _points(composed, (*keys, name)):
             continue
         close = get_close_matches(value, wanted.literals(), n=3, cutoff=0.5)
         number = wanted.accepts(7) or wanted.accepts(0.5)
@@ -136,11 +138,16 @@ def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator
             yield blamed(composed, (*keys, name), message, "value", meant(close), close)
 
 
+def _points(composed: "Composed", keys: Keys) -> bool:
+    """Whether a value comes from elsewhere, where it is told if it is wrong."""
+    return "${" in str(at(OmegaConf.to_container(composed.full, resolve=False), keys))
+
+
 def _arguments(
     composed: "Composed", keys: Keys, node: dict[str, Any], found: Signature, *, partial: bool
 ) -> Iterator[ConfigError]:
     """Arguments that the target does not know, and those that it lacks."""
-    target, given = node["_target_"], [name for name in node if not _is_hydras(name)]
+    target, given = node["_target_"], [str(name) for name in node if not _is_hydras(str(name))]
     for name in given:
         if name in found.names or found.open:
             continue
@@ -149,8 +156,12 @@ def _arguments(
         takes = f"it takes {', '.join(found.names)}" if 0 < len(found.names) <= 12 else None
         message = f"{target} takes no argument '{name}'"
         yield blamed(composed, (*keys, name), message, "argument", meant(close) or takes, close)
-    filled = {*given, *list(found.names)[: len(node.get("_args_") or [])]}
+    args = node.get("_args_")
+    filled = {*given, *list(found.names)[: len(args) if isinstance(args, list) else 0]}
     lacking = [name for name, needed in found.names.items() if needed and name not in filled]
+    # A misspelt argument is told as that, and not also as one that is missing.
+    unknown = [name for name in given if name not in found.names]
+    lacking = [name for name in lacking if not get_close_matches(name, unknown, n=1, cutoff=0.6)]
     if lacking and not partial:
         hint = f"give a value: {lacking[0]}: VALUE; or, if code gives it later, _partial_: true"
         message = f"{target} needs {_and(lacking)}"
