@@ -195,3 +195,25 @@ def test_what_other_code_instantiates_may_be_given_more_there(dlctl: Dlctl) -> N
     write(dlctl, "experiment/mine", "# @package _global_\nother:\n  _target_: torch.optim.Adam\n  lr: 0.1\n")
     assert dlctl("check", "--exp", "mine").out == "no fault in 1 config\n"
     assert "torch.optim.Adam needs 'params'" in dlctl("check", "~model.optimizer._partial_", code=3).err
+
+
+def test_experiments_in_folders_and_with_odd_names_are_checked(dlctl: Dlctl) -> None:
+    for name in ("experiment/abl/deep", "experiment/1"):
+        write(dlctl, name, "# @package _global_\nmodel:\n  net:\n    lin1_sze: 3\n")
+    found = dlctl("check", "--all", "--json", code=3).json["faults"]
+    assert [(Path(fault["file"]).name, fault["line"]) for fault in found] == [("1.yaml", 4), ("deep.yaml", 4)]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "0: 3\n_target_: torch.nn.ReLU\ntrue: 2\n_args_: 3\n"])
+def test_odd_configs_are_no_fault_of_dlctl(dlctl: Dlctl, text: str) -> None:
+    write(dlctl, "train", text)
+    for words in (("check",), ("check", "--all")):
+        assert "fault of dlctl" not in dlctl(*words).err
+
+
+def test_one_mistake_is_told_once(dlctl: Dlctl) -> None:
+    write(
+        dlctl, "model/mine", "defaults: [mnist, _self_]\n_target_: dlctl.models.mnist_module.MNISTLitModul\n"
+    )
+    (fault,) = dlctl("check", "model=mine", "--json", code=3).json["faults"]
+    assert (fault["line"], fault["kind"]) == (2, "target")

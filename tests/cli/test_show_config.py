@@ -206,3 +206,26 @@ def test_projects_that_choose_plugins_compose_without_them_and_the_same_with_the
     assert dlctl.process(*words, env={**env, "PYTHONPATH": str(plugins)}).out == without
     assert dlctl("check", "--exp", "slurm").out == "no fault in 1 config\n"
     assert json.loads(dlctl("check", "--all", "--json").out)["faults"] == []
+
+
+def test_explanations_print_no_secrets_and_stay_one_line(
+    dlctl: Dlctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_API_KEY", "hunter2hunter2")
+    words = ("show-config", "+my=hunter2hunter2", "+url=http://ann:hunter3@host/", "+all=${model.net}")
+    for way in (("--origin",), ("--history", "my"), ("--history", "url"), ("--origin", "--format", "json")):
+        out = dlctl(*words, *way).out
+        assert "hunter2" not in out
+        assert "hunter3" not in out
+    assert yaml.safe_load(dlctl(*words, "--origin").out) == yaml.safe_load(dlctl(*words).out)
+
+
+def test_json_has_no_infinity(dlctl: Dlctl) -> None:
+    assert json.loads(dlctl("show-config", "+x=inf", "--package", "x", "--format", "json").out) is None
+
+
+def test_later_question_marks_leave_a_value_and_its_origin_alone(dlctl: Dlctl) -> None:
+    (dlctl.root / "configs/experiment").mkdir(parents=True)
+    (dlctl.root / "configs/experiment/q.yaml").write_text("# @package _global_\ndata:\n  batch_size: ???\n")
+    found = dlctl("show-config", "--exp", "q", "--package", "data.batch_size", "--origin")
+    assert "dlctl:data/mnist_mini.yaml" in found.out
