@@ -148,9 +148,10 @@ def _refuse_faults(composed: "Composed") -> None:
         # Reading somebody's code must not keep it from running.
         render.note(f"the config could not be checked: {type(error).__name__}: {error}")
         return
-    # Data may be fetched when the run starts, and a checkpoint has been looked for.
-    raise_all([fault for fault in found if fault.topic != "path"])
-    for note in notes:
+    # Data may be fetched when the run starts; a new key may be meant, and an annotation untrue.
+    doubtful = [fault for fault in found if fault.topic in ("path", "key", "value")]
+    raise_all([fault for fault in found if fault not in doubtful])
+    for note in [*(f"{each.place or 'config'}: {each.message}" for each in doubtful), *notes]:
         render.note(note)
 
 

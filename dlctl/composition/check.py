@@ -93,10 +93,6 @@ def _named(composed: Composed, config: dict[str, Any]) -> Iterator[tuple[Keys, s
             continue
         if keys[-1] == "monitor" and value not in ("epoch", "step"):
             yield keys, value
-        elif keys[-1] == "filename":
-            for name in re.findall(r"\{([^{}:=]+)", value):
-                if name not in ("epoch", "step"):
-                    yield keys, name
     names = config.get("optimized_metric")
     for name in names if isinstance(names, list) else [names]:
         if isinstance(name, str) and "${" not in name:

@@ -238,12 +238,21 @@ def _gives_itself_away(node: ast.ClassDef) -> bool:
     """Whether a LightningModule passes itself to other code, which may log in its name."""
     if not any(isinstance(item, _Function) and item.name.endswith("_step") for item in node.body):
         return False
+    called = set()
     for _, call in _calls(node, None):
-        if any(isinstance(each, ast.Name) and each.id == "self" for each in call.args):
-            function = ast.unparse(call.func)
-            if function not in dir(builtins) and not function.startswith("super("):
+        values = [*call.args, *(keyword.value for keyword in call.keywords)]
+        function = ast.unparse(call.func)
+        known = function in dir(builtins) or function.startswith("super(")
+        if not known and any(isinstance(each, ast.Name) and each.id == "self" for each in values):
+            return True
+        if function in ("self.log", "self.log_dict"):
+            called.add(id(call.func))
+            if any(isinstance(each, ast.Starred) for each in call.args) or None in [
+                k.arg for k in call.keywords
+            ]:
                 return True
-    return False
+    uses = (each for each in ast.walk(node) if isinstance(each, ast.Attribute))
+    return any(ast.unparse(each) in ("self.log", "self.log_dict") and id(each) not in called for each in uses)
 
 
 def _calls(node: ast.AST, function: _Function | None) -> Iterator[tuple[_Function | None, ast.Call]]:

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -99,4 +100,4 @@ def test_wheel_carries_configs_and_sample_and_works_outside_the_repository(
     evaluated = json.loads(run(bin_ / "dlctl", "eval", "last", "--json", cwd=project))
     assert evaluated["metrics"]["test/acc"] == report["metrics"]["test/acc"]
     config = (project / "logs/train/runs" / report["run"] / "config_resolved.yaml").read_text()
-    assert f"root_dir: {project}" in config
+    assert yaml.safe_load(config)["paths"]["root_dir"] == str(project)
