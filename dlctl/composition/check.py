@@ -130,7 +130,8 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
         if isinstance(section, dict) and str(section.get("_target_")).startswith("hydra."):
             # hydra.utils.get_class and the like: the path is that of a name.
             continue
-        if "://" in str(path) or path.exists() or (composed.project.root / path).exists():
+        remote = "://" in value.removeprefix("file://")
+        if remote or path.exists() or (composed.project.root / path).exists():
             continue
         message = f"'{dotted(keys)}' names {shown(path)}, which does not exist"
         hint = "paths are relative to the folder in which dlctl is started"
