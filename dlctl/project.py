@@ -52,6 +52,10 @@ class Project:
         own = [self.configs] if self.configs and self.configs != self.packaged else []
         return [*own, self.packaged]
 
+    def owns(self, file: Path) -> bool:
+        """Whether a config file is the project's own, and not one that comes with dlctl."""
+        return self.configs is not None and file.is_relative_to(self.configs)
+
     @property
     def groups(self) -> list[str]:
         """The groups of configs, project and packaged ones together, sorted."""

@@ -46,7 +46,6 @@ def command(
 
 
 def _options(project: Project, group: str, chosen: Any) -> list[dict[str, Any]]:
-    own = project.configs
     picked = chosen if isinstance(chosen, list) else [chosen]
     return [
         {
@@ -54,7 +53,7 @@ def _options(project: Project, group: str, chosen: Any) -> list[dict[str, Any]]:
             "about": complete.about(file),
             "chosen": name in picked,
             "file": str(file),
-            "packaged": not (own and file.is_relative_to(own)),
+            "packaged": not project.owns(file),
         }
         for name, file in project.options(group).items()
     ]

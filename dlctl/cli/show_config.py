@@ -247,6 +247,4 @@ def _fact(composed: "Composed", fact: "Fact") -> dict[str, Any]:
 def _by(composed: "Composed", by: Place | str) -> dict[str, Any]:
     if isinstance(by, str):
         return {"override": by}
-    own = composed.project.configs
-    packaged = not (own and by.file.is_relative_to(own))
-    return {"file": str(by.file), "line": by.line, "packaged": packaged}
+    return {"file": str(by.file), "line": by.line, "packaged": not composed.project.owns(by.file)}

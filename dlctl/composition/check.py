@@ -103,8 +103,8 @@ def _matters(composed: Composed, keys: Keys) -> bool:
     """Whether somebody is going to ask for a metric: dlctl's own default is asked for in a search only."""
     if keys != ("optimized_metric",) or composed.choices.get("hparams_search"):
         return True
-    place, own = composed.blame(keys), composed.project.configs
-    return place is None or (own is not None and place.file.is_relative_to(own))
+    place = composed.blame(keys)
+    return place is None or composed.project.owns(place.file)
 
 
 def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
@@ -155,10 +155,8 @@ def _search(composed: Composed) -> Iterator[ConfigError]:
         name = str(key).lstrip("+")
         if not str(key).startswith("+") and not _known(composed, name):
             close = list(told.close_keys(composed.full, name))
-            hint = f"did you mean {' or '.join(close)}?" if close else None
-            yield told.blamed(
-                composed, keys, f"the search varies '{name}', which is not in the config", "key", hint, close
-            )
+            message = f"the search varies '{name}', which is not in the config"
+            yield told.blamed(composed, keys, message, "key", told.meant(close), close)
         yield from _space(composed, keys, name, space)
 
 

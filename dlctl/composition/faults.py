@@ -160,8 +160,7 @@ def unresolvable(
             failed[keys] = reason
     found: list[DlctlError] = []
     for keys, why in failed.items():
-        named = [what for _, what in references(keys, str(at(plain, keys))) if isinstance(what, tuple)]
-        if not any(other in failed for other in named):
+        if not any(other in failed for other in _named(plain, keys)):
             found.append(_unresolvable(composed, keys, why))
     for circle in _circles(plain, failed):
         last = max(circle, key=lambda keys: _age(composed, keys))
@@ -180,14 +179,18 @@ def _resolve(config: DictConfig, keys: Keys) -> None:
     node[keys[-1]]
 
 
+def _named(plain: Any, keys: Keys) -> list[Keys]:
+    """The other values that the interpolations of a value name."""
+    return [what for _, what in references(keys, str(at(plain, keys))) if isinstance(what, tuple)]
+
+
 def _circles(plain: Any, failed: Mapping[Keys, Exception]) -> list[list[Keys]]:
     """Values that point at one another, each circle once."""
     circles: list[list[Keys]] = []
     for start in failed:
         way, keys = [start], start
         while True:
-            named = [what for _, what in references(keys, str(at(plain, keys))) if isinstance(what, tuple)]
-            onward = next((other for other in named if other in failed), None)
+            onward = next((other for other in _named(plain, keys) if other in failed), None)
             if onward is None or onward in way:
                 break
             way.append(onward)
