@@ -1,5 +1,6 @@
 """The ``dlctl`` command: its subcommands, and errors turned into messages and exit codes."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -71,6 +72,11 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if complete.VARIABLE in os.environ:
+        # Somebody waits for a word. To collect garbage and to take down a hundred modules one by one
+        # would be a tenth of the wait.
+        gc.disable()
+        os._exit(run([]))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -81,7 +87,7 @@ def run(argv: list[str]) -> int:
     """
     words.pass_lightly()
     if complete.VARIABLE in os.environ:
-        return complete.answer(application(list(COMMANDS)))
+        return complete.answer(application(complete.named(COMMANDS)))
     if argv and argv[0].startswith(("--install-completion", "--show-completion")):
         complete.prepare_scripts(argv)
     traceback = "--traceback" in argv

@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +46,12 @@ def answer(app: typer.Typer) -> int:
     with suppress(Exception):
         print(text or "", end="\n" if text else "", flush=True)
     return code
+
+
+def named(commands: Iterable[str]) -> list[str]:
+    """The commands that stand on the line a shell asks about; no others need be imported to answer."""
+    words = " ".join(os.environ.get(name, "") for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")).split()
+    return [command for command in commands if command in words]
 
 
 def prepare_scripts(argv: Sequence[str]) -> None:

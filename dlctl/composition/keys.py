@@ -16,6 +16,13 @@ def dotted(keys: Keys) -> str:
     return text.removeprefix(".")
 
 
+def word(value: Any) -> str:
+    """A value as it is written in an override."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def walk(config: Any, keys: Keys = (), *, lists: bool = True) -> Iterator[tuple[Keys, Any]]:
     """Every value of a plain config that holds no others, with the way down to it.
 

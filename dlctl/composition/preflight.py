@@ -8,6 +8,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, Node, OmegaConf
 
 from dlctl.composition.annotations import Annotation, annotation
+from dlctl.composition.keys import word
 from dlctl.errors import ConfigError, DlctlError
 
 if TYPE_CHECKING:
@@ -41,13 +42,6 @@ def present(composed: "Composed", key: str, value: Any) -> str:
     place = composed.place(key)
     shown = [] if isinstance(value, DictConfig) else [f"= {word(value)}"]
     return ", ".join([*shown, *([f"set in {place}"] if place else [])])
-
-
-def word(value: Any) -> str:
-    """A value as it is written in an override."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _misfit(composed: "Composed", item: Override, old: Any, expected: Annotation | None) -> ConfigError:

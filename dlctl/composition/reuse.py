@@ -8,8 +8,9 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dlctl.composition import faults, preflight
+from dlctl.composition import faults
 from dlctl.composition.compose import Composed, chooses, compose, line_of, override, parse
+from dlctl.composition.keys import word
 from dlctl.composition.search_path import loader
 from dlctl.project import Project
 
@@ -88,7 +89,7 @@ def differences(old: Composed, new: Composed) -> list[str]:
     """What differs between two configs, as ``key: old -> new``."""
     before, after = dict(faults.leaves(old.full)), dict(faults.leaves(new.full))
     return [
-        f"{key}: {preflight.word(before.get(key))} -> {preflight.word(after.get(key))}"
+        f"{key}: {word(before.get(key))} -> {word(after.get(key))}"
         for key in {**before, **after}
         if before.get(key) != after.get(key) and not isinstance(after.get(key), DictConfig)
     ]

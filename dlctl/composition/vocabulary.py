@@ -1,4 +1,7 @@
-"""The words a composed config understands: its keys, what could be added to it, and values that fit."""
+"""The words a composed config understands: its keys, what could be added to it, and values that fit.
+
+What reads source code is imported where it is asked: the keys that are there need none of it.
+"""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dlctl import redact
-from dlctl.composition import preflight
-from dlctl.composition.signatures import signature
+from dlctl.composition.keys import word as written
 
 # A word, and what to say about it.
 Word = tuple[str, str]
@@ -47,6 +49,8 @@ def keys(config: DictConfig, sign: str, typed: str) -> Iterator[Word]:
 
 def values(config: DictConfig, key: str) -> Iterator[Word]:
     """The values that are known to fit a key: its own, true and false, words that its annotation lists."""
+    from dlctl.composition import preflight
+
     section, _, name = key.rpartition(".")
     parent = _section(config, section)
     current = word(_raw(parent, name)) if parent is not None else None
@@ -65,7 +69,7 @@ def word(node: Any) -> str | None:
     if isinstance(value, list):
         items = [word(item) for item in value]
         return None if None in items else f"[{','.join(map(str, items))}]"
-    text = "" if isinstance(value, dict) else preflight.word(value)
+    text = "" if isinstance(value, dict) else written(value)
     return text if _PLAIN.fullmatch(text) and redact.text(text) == text else None
 
 
@@ -81,6 +85,8 @@ def _raw(config: DictConfig, name: str) -> Any:
 
 def _arguments(section: DictConfig) -> Iterator[str]:
     """What the ``_target_`` of a section takes, as its source says."""
+    from dlctl.composition.signatures import signature
+
     target = _raw(section, "_target_")
     if target is not None and (found := signature(str(target._value()))):
         yield from found.names

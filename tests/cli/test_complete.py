@@ -264,6 +264,23 @@ def test_completion_imports_nothing_heavy(line: str, light: set[str], dlctl: Dlc
     assert not loaded & (light | {"torch", "lightning", "optuna", "rich"})
 
 
+def test_completion_of_keys_imports_neither_other_commands_nor_what_reads_source(dlctl: Dlctl) -> None:
+    code = (
+        "import sys; from dlctl.cli import run; run([]);"
+        "print('\\n@', *(name for name in sys.modules if name.startswith('dlctl.')))"
+    )
+    line = "dlctl show-config trainer.max_"
+    env = {**os.environ, complete.VARIABLE: "complete_fish", "_TYPER_COMPLETE_ARGS": line}
+    env["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    words, _, loaded = done.stdout.rpartition("@")
+    assert words == "trainer.max_epochs=\t10\n\n"
+    assert "dlctl.cli.show_config" in loaded
+    reading = ("annotations", "signatures", "source", "preflight", "faults")
+    unneeded = ["dlctl.cli.launch", "dlctl.cli.probe", *(f"dlctl.composition.{name}" for name in reading)]
+    assert not [name for name in unneeded if name in loaded.split()]
+
+
 class Shell:
     """A real shell in a pseudo-terminal."""
 
