@@ -124,3 +124,8 @@ def raise_all(faults: Sequence[DlctlError]) -> None:
         raise faults[0]
     if faults:
         raise Faults(faults)
+
+
+def several(error: DlctlError) -> list[DlctlError]:
+    """The faults of which an error tells: one, or all that were found at once."""
+    return list(error.faults) if isinstance(error, Faults) else [error]

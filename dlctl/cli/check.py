@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlctl.cli import options, render
-from dlctl.errors import DlctlError, Faults, UsageError
+from dlctl.errors import DlctlError, UsageError, several
 from dlctl.project import Project
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def command(
         try:
             report = survey.one(compose(project, "train", lines))
         except DlctlError as error:
-            report = survey.Report(list(error.faults if isinstance(error, Faults) else [error]))
+            report = survey.Report(several(error))
     _show(report, as_json=json)
     if report.faults:
         raise typer.Exit(3)

@@ -15,7 +15,7 @@ from dlctl.composition import faults as told
 from dlctl.composition.compose import Composed, parse
 from dlctl.composition.keys import Keys, at, dotted, walk
 from dlctl.composition.logged import Logged
-from dlctl.errors import ConfigError, DlctlError
+from dlctl.errors import ConfigError, DlctlError, several
 from dlctl.project import shown
 
 # Keys whose value is a file that is read: ckpt_path, vocab_file, but not log_path or output_file.
@@ -38,7 +38,7 @@ def faults(composed: Composed, *, imports: bool = True) -> list[DlctlError]:
     except DlctlError as error:
         # The rest of the config can be looked at nevertheless.
         config = explain.plain(composed)
-        found = list(getattr(error, "faults", [error]))
+        found = several(error)
     found += targets.faults(composed, config, imports=imports)
     found += _metrics(composed, config)
     found += _paths(composed, config)

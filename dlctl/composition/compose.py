@@ -23,7 +23,7 @@ from dlctl import redact
 from dlctl.composition.keys import Keys
 from dlctl.composition.resolving import hidden_secrets, hydra_values, without_collecting
 from dlctl.composition.search_path import loader
-from dlctl.errors import DlctlError, NotFoundError, raise_all
+from dlctl.errors import DlctlError, Faults, NotFoundError, raise_all, several
 from dlctl.project import Place, Project, shown
 
 if TYPE_CHECKING:
@@ -172,31 +172,48 @@ def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Compo
     """
     setup_globals()
     version.setbase("1.3")
-    parsed = parse(overrides)
+    parsed, found = readable(overrides)
     configs = loader(project)
-    JobRuntime.instance().set("name", name)
     groups = [item for item in parsed if chooses(configs, item)]
+    values = [item for item in parsed if item not in groups]
     lines = [line_of(item) for item in groups]
     try:
-        with warnings.catch_warnings(), without_collecting():
-            # What Hydra warns of, a search path that is not there or a missing _self_, `check` reports.
-            warnings.simplefilter("ignore", UserWarning)
-            full = configs.load_configuration(name, lines, RunMode.RUN, from_shell=False)
+        full = load_files(project, name, lines)
     except Exception as error:
-        from dlctl.composition import hydra_errors
+        from dlctl.composition import hydra_errors, otherwise
 
-        raise hydra_errors.translated(project, name, groups, error) from error
+        wrong = hydra_errors.translated(project, name, groups, error)
+        found += [*wrong, *otherwise.faults(project, name, groups, values, wrong)]
+        raise (found[0] if len(found) == 1 else Faults(found)) from error
     composed = Composed(project, name, full, tuple(overrides), tuple(lines))
-    override(composed, [item for item in parsed if item not in groups])
+    try:
+        override(composed, values)
+    except DlctlError as error:
+        found += several(error)
+    raise_all(found)
+    own = [item for item in parsed if not item.is_hydra_override()]
     with open_dict(full):
-        full.hydra.overrides.task = [line_of(item) for item in parsed if not item.is_hydra_override()]
+        full.hydra.overrides.task = [line_of(item) for item in own]
         full.hydra.job.override_dirname = get_overrides_dirname(
-            [item for item in parsed if not item.is_hydra_override()],
+            own,
             kv_sep="=",
             item_sep=",",
             exclude_keys=full.hydra.job.config.override_dirname.exclude_keys,
         )
     return composed
+
+
+def load_files(project: Project, name: str, choices: Sequence[str]) -> DictConfig:
+    """Compose the files of a primary config and of the options that a command line chooses.
+
+    Raises:
+        Exception: what Hydra, OmegaConf and YAML raise.
+    """
+    JobRuntime.instance().set("name", name)
+    with warnings.catch_warnings(), without_collecting():
+        # What Hydra warns of, a search path that is not there or a missing _self_, `check` reports.
+        warnings.simplefilter("ignore", UserWarning)
+        return loader(project).load_configuration(name, list(choices), RunMode.RUN, from_shell=False)
 
 
 def override(composed: Composed, overrides: Sequence[Override]) -> None:
@@ -223,7 +240,18 @@ def override(composed: Composed, overrides: Sequence[Override]) -> None:
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
-    """Parse overrides in Hydra's grammar; every one that does not parse is told."""
+    """Parse overrides in Hydra's grammar.
+
+    Raises:
+        ConfigError: some do not parse, or name several values; all of them at once.
+    """
+    parsed, found = readable(overrides)
+    raise_all(found)
+    return parsed
+
+
+def readable(overrides: Sequence[str]) -> tuple[list[Override], list[DlctlError]]:
+    """Those overrides that Hydra's grammar can read as one value each, and what is wrong with the others."""
     parser = OverridesParser.create()
     parsed: list[Override] = []
     found: list[DlctlError] = []
@@ -235,9 +263,9 @@ def parse(overrides: Sequence[str]) -> list[Override]:
             continue
         if item.is_sweep_override():
             found.append(_faults().sweep(text, item))
-        parsed.append(item)
-    raise_all(found)
-    return parsed
+        else:
+            parsed.append(item)
+    return parsed, found
 
 
 def _faults() -> Any:

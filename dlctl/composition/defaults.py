@@ -37,17 +37,27 @@ class Entry:
         options = self.options or ()
         return options[0] if len(options) == 1 else f"[{', '.join(options)}]"
 
-    def wanted(self, folder: Path) -> list[tuple[str, str]]:
-        """The groups and options that must exist below a folder of configs for this entry to work."""
+    def asks(self, inside: str) -> list[tuple[str, ...]]:
+        """The configs that must exist for this entry to work, each with the names it may go by.
+
+        Hydra counts from the group of the config in which the entry stands. For ``experiment/sub/mine``
+        that may be ``experiment`` or ``experiment/sub``, as whoever chose it wrote it.
+
+        Args:
+            inside: the config in which the entry stands.
+        """
         if self.optional or self.name == "_self_" or "${" in self.name:
             return []
-        base = "" if self.name.startswith("/") else str(self.file.parent.relative_to(folder))
-        path = "/".join(part for part in (base, self.name.strip("/")) if part not in ("", "."))
-        if self.options is None:
-            group, _, option = path.rpartition("/")
-            return [(group, option)]
-        known = [option for option in self.options if option not in ("null", "???") and "${" not in option]
-        return [(path, option) for option in known]
+        known = [option for option in self.options or () if option not in ("null", "???")]
+        below = [f"/{option}" for option in known if "${" not in option] if self.options is not None else [""]
+        return [tuple(f"{path}{option}" for path in self.paths(inside)) for option in below]
+
+    def paths(self, inside: str) -> tuple[str, ...]:
+        """What its name may mean: that of a group, or of a config where no option is named."""
+        folders = inside.split("/")[:-1]
+        bases = ["/".join(folders[:count]) for count in range(len(folders), 0, -1)] or [""]
+        bases = [""] if self.name.startswith("/") else bases
+        return tuple(f"{base}/{self.name.strip('/')}".lstrip("/") for base in bases)
 
 
 def entries(file: Path) -> list[Entry]:

@@ -17,7 +17,7 @@ from dlctl.project import Place
 
 
 def by_itself(file: Path) -> Iterator[ConfigError]:
-    """What is wrong with a file by itself: its package, its defaults list, its interpolations.
+    """What is wrong with a file by itself: its package, its defaults list, its keys and interpolations.
 
     Raises:
         yaml.YAMLError: it cannot be read.
@@ -27,8 +27,32 @@ def by_itself(file: Path) -> Iterator[ConfigError]:
     for line, message in misshapen(file):
         hint = "an entry is written '- group: option' or '- config'"
         yield ConfigError(message, hint=hint, place=Place(file, line), topic="defaults")
+    for node in _nameless(config_files.nodes(file)):
+        yield ConfigError(
+            f"'{node.value or 'null'}' is no name of a key",
+            hint=f"if it is to be a word: '{node.value or 'null'}'",
+            place=Place(file, node.start_mark.line + 1),
+            topic="key",
+        )
     for _, fault in unreadable(file):
         yield fault
+
+
+def _nameless(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """Keys that YAML reads as null, which no config can have."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _nameless(item)
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if key.tag.endswith(":null"):
+            yield key
+        yield from _nameless(value)
+
+
+def holds_no_config(file: Path, kind: str) -> ConfigError:
+    """A file that holds a list or a word."""
+    message, hint = f"the file holds a {kind}", "a config is written as key: value"
+    return ConfigError(message, hint=hint, place=Place(file, 1), topic="yaml")
 
 
 def broken_yaml(error: yaml.YAMLError) -> ConfigError:
@@ -37,19 +61,40 @@ def broken_yaml(error: yaml.YAMLError) -> ConfigError:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or first_line(error)
     if mark is None or not Path(mark.name).is_file():
         file = Path(str(getattr(error, "name", "")))
-        where = Place(file, 1) if file.is_file() else None
-        return ConfigError(f"not YAML: {problem}", place=where, topic="yaml")
+        return (
+            _no_text(file, problem) if file.is_file() else ConfigError(f"not YAML: {problem}", topic="yaml")
+        )
     lines = config_files.text(Path(mark.name)).splitlines()
     number, column = mark.line, mark.column
     while number and (number >= len(lines) or not lines[number].strip()):
         # What is missing at the end of the file is missing behind the last thing in it.
         number -= 1
         column = len(lines[number]) if number < len(lines) else 0
-    line = lines[number].replace("\t", " ") if lines else ""
+    return _pointed(Path(mark.name), lines, number, column, problem)
+
+
+def _no_text(file: Path, problem: str) -> ConfigError:
+    """A file with a byte that is no UTF-8, or a character that YAML does not allow."""
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8")
+        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        before = text[: found.start()] if found else ""
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8")
+        problem = f"the file is not UTF-8 (byte 0x{content[error.start]:02x})"
+    lines = before.split("\n")
+    return _pointed(file, config_files.text(file).split("\n"), len(lines) - 1, len(lines[-1]), problem)
+
+
+def _pointed(file: Path, lines: list[str], number: int, column: int, problem: str) -> ConfigError:
+    line = lines[number].replace("\t", " ").rstrip("\r") if lines else ""
+    # A terminal would obey some of what YAML does not allow.
+    line = yaml.reader.Reader.NON_PRINTABLE.sub("?", line)
     return ConfigError(
         f"not YAML: {problem}",
         hint=f"{line}\n{' ' * column}^",
-        place=Place(Path(mark.name), number + 1),
+        place=Place(file, number + 1),
         topic="yaml",
     )
 

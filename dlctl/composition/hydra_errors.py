@@ -11,21 +11,23 @@ from hydra.errors import MissingConfigException
 from hydra.plugins.config_source import ConfigLoadError
 
 from dlctl.composition import config_files
-from dlctl.composition.defaults import entries, place_of
+from dlctl.composition.defaults import Entry, entries, place_of
 from dlctl.composition.faults import close, first_line, meant
-from dlctl.composition.file_faults import broken_yaml, by_itself
+from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config
+from dlctl.composition.reach import Reach, Unused, reach, says
 from dlctl.errors import ConfigError, DlctlError, chain
-from dlctl.project import Place, Project
+from dlctl.project import Place, Project, shown
 
+_AGAIN = ("'{0}' is chosen twice", "'{0}' stands in the defaults lists more than once")
 # What Hydra says -> what is wrong and what to do; {0} and so on are the groups of the pattern.
 _TEXTS = {
     r"Duplicate _self_ defined in": ("_self_ stands here a second time", "leave one out"),
     r"Multiple values for (\S+)\. To override a value use '(override .+)'": (
-        "'{0}' is chosen twice",
+        _AGAIN[0],
         "choose it once; elsewhere write {1}",
     ),
     r"(\S+) appears more than once in the final defaults list": (
-        "'{0}' stands in the defaults lists more than once",
+        _AGAIN[1],
         "leave one of them out, or give it a package of its own: {0}@NAME",
     ),
     r"Override '(\S+) : (.+)' is defined before '(.+)'": (
@@ -75,8 +77,10 @@ _TEXTS = {
 }
 
 
-def translated(project: Project, name: str, choices: Sequence[Override], error: Exception) -> DlctlError:
-    """An error raised while composing the files.
+def translated(
+    project: Project, name: str, choices: Sequence[Override], error: Exception
+) -> list[DlctlError]:
+    """What is wrong where composing the files raised an error: as much of it as can be known.
 
     Args:
         project: whose configs were composed.
@@ -86,81 +90,101 @@ def translated(project: Project, name: str, choices: Sequence[Override], error: 
     """
     for each in chain(error):
         if isinstance(each, yaml.YAMLError):
-            return broken_yaml(each)
-        if isinstance(each, RecursionError):
-            return _circle(project, name)
+            return [broken_yaml(each)]
         if isinstance(each, ConfigLoadError) and (match := re.match(r"(.+) holds a (\w+)", str(each))):
-            return ConfigError(
-                f"the file holds a {match[2]}",
-                hint="a config is written as key: value",
-                place=Place(Path(match[1]), 1),
-                topic="yaml",
-            )
-    if isinstance(error, MissingConfigException):
-        return _missing(project, name, choices, error)
-    for item in choices:
-        if item.value() is None and not item.is_delete():
-            return ConfigError(
-                f"'{item.input_line}' chooses nothing: {item.key_or_group} is a group of configs",
-                hint=f"to leave it out: ~{item.key_or_group}",
-                key=item.key_or_group,
-                topic="defaults",
-            )
+            return [holds_no_config(Path(match[1]), match[2])]
+    found = reach(project, name, choices)
+    if any(isinstance(each, RecursionError) for each in chain(error)):
+        return [_circle(name, found)]
+    if not project.options("").get(name):
+        return [_no_primary(project, name)]
+    several: list[DlctlError] = [*_nothing(choices), *absent(project, name, found, choices)]
+    if not several and isinstance(error, MissingConfigException):
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return [no_option(project, group, option)]
+    return several or [_first(name, found, error)]
+
+
+def absent(project: Project, name: str, found: Reach, choices: Sequence[Override]) -> list[DlctlError]:
+    """The options and groups that are asked for and that are not there, each with who asks."""
+    faults: list[DlctlError] = []
+    for config in found.missing:
+        group, _, option = config.rpartition("/")
+        entry = None if says(choices, config) else found.asked(config)
+        faults.append(no_option(project, group, option, entry))
+    for unused in found.unused:
+        # What is not there may have brought what others override. A group that is nowhere nobody brings.
+        if not found.missing or not project.options(unused.group):
+            faults.append(_unused(project, name, unused, found))
+    return faults
+
+
+def _nothing(choices: Sequence[Override]) -> list[ConfigError]:
+    """Choices of the command line that choose nothing."""
+    return [
+        ConfigError(
+            f"'{item.input_line}' chooses nothing: {item.key_or_group} is a group of configs",
+            hint=f"to leave it out: ~{item.key_or_group}",
+            key=item.key_or_group,
+            topic="defaults",
+        )
+        for item in choices
+        if item.value() is None and not item.is_delete()
+    ]
+
+
+def _first(name: str, found: Reach, error: Exception) -> ConfigError:
+    """What Hydra says, in the user's terms."""
     reason = next((str(each) for each in chain(error) if str(each).strip()), type(error).__name__)
-    inside, text = _inside(project, reason)
-    if match := re.match(r"Could not override '([^']+)'", text):
-        return _unused(project, name, match[1], inside, text)
+    inside, text = _inside(found, reason)
     for pattern, (what, remedy) in _TEXTS.items():
         if match := re.search(pattern, text):
             groups = [group or "" for group in match.groups()]
-            place = place_of(inside) if inside else _written(project, [match[0], *groups])
-            return ConfigError(
-                what.format(*groups), hint=remedy.format(*groups), place=place, topic="defaults"
-            )
-    files = [inside] if inside else _files(project)
-    for fault in (each for file in files for each in by_itself(file) if each.topic != "package"):
-        return fault
+            entry = None if inside or "'++" in match[0] else _entry(found, name, groups[0], match[0])
+            place = place_of(inside) if inside else Place(entry.file, entry.line) if entry else None
+            hint = remedy.format(*groups)
+            if what in _AGAIN and entry and entry.file != found.files.get(name) and entry.options:
+                hint = f"to replace what {name} chose: - override /{groups[0]}: {entry.written}"
+            return ConfigError(what.format(*groups), hint=hint, place=place, topic="defaults")
+    for file in [inside] if inside else found.files.values():
+        for fault in by_itself(file):
+            if fault.topic in ("defaults", "key"):
+                return fault
     return _mismatch(inside, error) or ConfigError(f"cannot compose '{name}': {first_line(error)}")
 
 
-def _files(project: Project) -> list[Path]:
-    """All config files that can be read."""
-    found = [file for folder in project.folders for file in sorted(folder.rglob("*.yaml"))]
-    return [file for file in found if config_files.nodes(file) is not None]
+def _entry(found: Reach, name: str, group: str, text: str) -> Entry | None:
+    """The entry that leaves a group open, chooses it once more, or chooses by an interpolation."""
+    group = group.partition("@")[0]
+    if text.startswith("You must specify"):
+        named = (e for c, e in found.entries() if group in e.paths(c) and "???" in (e.options or ()))
+        return next(named, None)
+    choosing = [(c, e) for c, e in found.entries() if not e.override]
+    again = [
+        (c, e) for c, e in choosing if group in e.paths(c) or (group in (e.options or ()) and "$" in group)
+    ]
+    elsewhere = [entry for config, entry in again if config != name]
+    return next(iter(elsewhere), again[-1][1] if again else None)
 
 
-def _written(project: Project, words: Sequence[str]) -> Place | None:
-    """The entry that chooses a group a second time, or whose option one of the words quotes."""
-    group = words[1] if len(words) > 1 else ""
-    for file in _files(project):
-        for entry in entries(file):
-            named = entry.name.strip("/") == group and file.parent not in project.folders
-            again = named and not entry.override and "chosen" not in words[0]
-            if again or any(option in words for option in entry.options or () if not option.isidentifier()):
-                return Place(file, entry.line)
-    return None
-
-
-def _circle(project: Project, name: str) -> ConfigError:
+def _circle(name: str, found: Reach) -> ConfigError:
     """Defaults lists that lead back to where they came from."""
     message, hint = "the defaults lists lead in a circle", "a config must not lead back to itself"
-    for folder in project.folders:
-        for start in sorted(folder.rglob("*.yaml")):
-            seen, waiting = set(), [start]
-            while waiting:
-                file = waiting.pop()
-                for entry in entries(file) if file not in seen else []:
-                    for group, option in [] if entry.override else entry.wanted(folder):
-                        onward = folder / group / f"{option}.yaml"
-                        if onward == start:
-                            place = Place(file, entry.line)
-                            return ConfigError(message, hint=hint, place=place, topic="defaults")
-                        waiting.append(onward)
-                seen.add(file)
+    for start in found.files:
+        seen, waiting = set(), [start]
+        while waiting:
+            inside = waiting.pop()
+            for entry in entries(found.files[inside]) if inside not in seen else []:
+                for config in [] if entry.override else sum(entry.asks(inside), ()):
+                    if config == start:
+                        place = Place(entry.file, entry.line)
+                        return ConfigError(message, hint=hint, place=place, topic="defaults")
+                    waiting += [config] if config in found.files else []
+            seen.add(inside)
     return ConfigError(f"{message} from '{name}'", hint=hint, topic="defaults")
 
 
-def _inside(project: Project, reason: str) -> tuple[Path | None, str]:
+def _inside(found: Reach, reason: str) -> tuple[Path | None, str]:
     """The file that an error's text names at its beginning, and the rest of the text."""
     match = re.match(r"In '?([^':]+)'?: ", reason) or re.search(
         r"(?:defined in|list in) '?([^',\s]+)", reason
@@ -168,35 +192,30 @@ def _inside(project: Project, reason: str) -> tuple[Path | None, str]:
     if match is None:
         return None, reason
     text = reason[match.end() :] if match.start() == 0 else reason
-    return _file(project, match[1]), text
+    return found.files.get(match[1]), text
 
 
-def _file(project: Project, config: str) -> Path | None:
-    files = (folder / f"{config}.yaml" for folder in project.folders)
-    return next((file for file in files if file.is_file()), None)
+def _no_primary(project: Project, name: str) -> ConfigError:
+    known = project.options("")
+    similar = close(name, known)
+    hint = meant(similar) or f"there are: {', '.join(known)}"
+    return ConfigError(f"there is no config '{name}'", hint=hint, suggestions=similar, topic="defaults")
 
 
-def _missing(
-    project: Project, name: str, choices: Sequence[Override], error: MissingConfigException
-) -> ConfigError:
-    """A config that somebody asks for and that is not there."""
-    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
-    if not group:
-        known = project.options("")
-        similar = close(option, known)
-        hint = meant(similar) or f"there are: {', '.join(known)}"
-        return ConfigError(f"there is no config '{option}'", hint=hint, suggestions=similar, topic="defaults")
-    asked_here = any(item.key_or_group == group and item.value() == option for item in choices)
-    place = None if asked_here else _asked(project, group, option)
-    return no_option(project, group, option, place)
+def no_option(project: Project, group: str, option: str, entry: Entry | None = None) -> ConfigError:
+    """An option that its group does not have.
 
-
-def no_option(project: Project, group: str, option: str, place: Place | None) -> ConfigError:
-    """An option that its group does not have."""
+    Args:
+        project: whose groups.
+        group: perhaps there is none of that name either.
+        option: the option.
+        entry: the entry of a defaults list that asks for it; None if the command line does.
+    """
+    place = Place(entry.file, entry.line) if entry else None
     known = list(project.options(group))
     if not known:
         similar = close(group, project.groups)
-        hint = meant(similar) or f"there are: {', '.join(project.groups)}"
+        hint = _with_slash(project, entry) or meant(similar) or f"there are: {', '.join(project.groups)}"
         return ConfigError(
             f"there is no group '{group}'",
             hint=hint,
@@ -208,7 +227,12 @@ def no_option(project: Project, group: str, option: str, place: Place | None) ->
     similar = close(option, known, cutoff=0.5)
     label = "experiment" if group == "experiment" else f"option of '{group}'"
     sign = ": " if place else "="
-    lines = [meant([f"{group}{sign}{each}" for each in similar]), f"there are: {', '.join(known)}"]
+    unread = [folder / group / f"{option}.yml" for folder in project.folders]
+    lines = [
+        *(f"{shown(file)} is not read: the name must end in .yaml" for file in unread if file.is_file()),
+        meant([f"{group}{sign}{each}" for each in similar]),
+        f"there are: {', '.join(known)}",
+    ]
     return ConfigError(
         f"there is no {label} '{option}'",
         hint="\n".join(filter(None, lines)),
@@ -219,33 +243,32 @@ def no_option(project: Project, group: str, option: str, place: Place | None) ->
     )
 
 
-def _asked(project: Project, group: str, option: str) -> Place | None:
-    """The entry of a defaults list that asks for an option."""
-    for folder in project.folders:
-        for file in sorted(folder.rglob("*.yaml")):
-            for entry in entries(file):
-                if (group, option) in entry.wanted(folder):
-                    return Place(file, entry.line)
-    return None
+def _with_slash(project: Project, entry: Entry | None) -> str | None:
+    """What an entry was meant to be that names a group from the top and forgets the slash."""
+    if entry is None or entry.name.startswith("/") or not entry.options or not project.options(entry.name):
+        return None
+    return f"did you mean '- override /{entry.name}: {entry.written}'?"
 
 
-def _unused(project: Project, name: str, group: str, inside: Path | None, text: str) -> ConfigError:
+def _unused(project: Project, name: str, unused: Unused, found: Reach) -> ConfigError:
     """An option for a group that is not among the defaults."""
-    listed = [match.strip(" ?") for match in re.findall(r"override (?:one of )?(.+)\?", text)]
-    place = None
+    key, inside, group = unused.key, unused.inside, unused.group
+    entry = None
     if inside:
-        for entry in entries(inside):
-            if entry.override and entry.name.strip("/") == group:
-                place = Place(inside, entry.line)
-    options = ", ".join(project.options(group.partition("@")[0])) or "none"
-    hint = meant(listed) or f"to add it: +{group}=OPTION (options: {options})"
-    if place:
-        hint = meant(listed) or f"without 'override' it is added: - {group}: OPTION"
+        standing = entries(found.files[inside]) if inside in found.files else []
+        named = (each for each in standing if each.override and group in each.paths(inside))
+        entry = next(named, None)
+    if entry and not project.options(group) and not group.startswith("hydra/"):
+        return no_option(project, group, entry.written, entry)
+    options = ", ".join(project.options(group)) or "none"
+    add = f"to add it: +{key}=OPTION (options: {options})"
+    if entry:
+        add = f"without 'override' it is added: - /{group}: {entry.written}"
     return ConfigError(
-        f"'{group}' is not among the defaults of '{name}'",
-        hint=hint,
-        key=group,
-        place=place,
+        f"'{key}' is not among the defaults of '{name}'",
+        hint=meant(unused.known) or add,
+        key=key,
+        place=Place(entry.file, entry.line) if entry else None,
         topic="defaults",
     )
 

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.default_element import DefaultsTreeNode, GroupDefault, InputDefault
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from dlctl.composition import config_files, search_path
+from dlctl.composition import config_files
 from dlctl.composition.defaults import Entry, entries
 from dlctl.composition.keys import Keys, dotted
+from dlctl.composition.search_path import file_of, loader
 from dlctl.project import Place, Project
 
 
@@ -88,7 +87,7 @@ class Trail:
     def __init__(
         self, project: Project, name: str, groups: Sequence[str] = (), values: Sequence[Override] = ()
     ) -> None:
-        configs = search_path.loader(project)
+        configs = loader(project)
         parsed, self._repository = configs._parse_overrides_and_create_caching_repo(name, list(groups))
         found = create_defaults_list(self._repository, name, parsed, prepend_hydra=True, skip_missing=False)
         self._overrides = found.overrides
@@ -153,7 +152,7 @@ class Trail:
         layer = Layer(
             title=_title(node),
             config=config,
-            file=_file(self._repository, config) if config and not node.is_deleted() else None,
+            file=file_of(self._repository, config) if config and not node.is_deleted() else None,
             package=_package(node.get_final_package()),
             asked=Place(entry.file, entry.line) if entry else None,
             chosen=chosen,
@@ -181,7 +180,7 @@ class Trail:
             return None
         if known.external_override:
             return next((text for text in reversed(self._groups) if text.startswith(f"{key}=")), None)
-        file = _file(self._repository, known.containing_config_path or "")
+        file = file_of(self._repository, known.containing_config_path or "")
         for entry in entries(file) if file else []:
             if entry.override and entry.name.strip("/") == key:
                 return Place(entry.file, entry.line)
@@ -208,19 +207,6 @@ def _title(node: InputDefault) -> str:
 
 def _package(package: str) -> Keys:
     return () if package in ("", "_global_") else tuple(package.split("."))
-
-
-def _file(repository: IConfigRepository, config: str) -> Path | None:
-    """The file behind ``model/mnist``; None for what is registered in Python."""
-    for source in repository.get_sources():
-        if source.is_config(config):
-            name = source._normalize_file_name(config)
-            if source.scheme() == "file":
-                return Path(source.path) / name
-            if source.scheme() == "pkg":
-                return Path(str(resources.files(source.path).joinpath(name)))
-            return None
-    return None
 
 
 def _in_override(item: Override, keys: Keys) -> Step | None:

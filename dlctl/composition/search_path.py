@@ -1,6 +1,10 @@
 """The project's configs over the packaged ones, file by file."""
 
+from importlib import resources
+from pathlib import Path
+
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.core_plugins import basic_launcher, basic_sweeper  # noqa: F401 - nodes
 from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
@@ -62,3 +66,16 @@ def loader(project: Project) -> ConfigLoaderImpl:
     path.append("dlctl", "plugin://hydra")
     path.append("schema", "structured://")
     return ConfigLoaderImpl(path)
+
+
+def file_of(repository: IConfigRepository, config: str) -> Path | None:
+    """The file behind ``model/mnist``; None for what is registered in Python."""
+    for source in repository.get_sources():
+        if source.is_config(config):
+            name = source._normalize_file_name(config)
+            if source.scheme() == "file":
+                return Path(source.path) / name
+            if source.scheme() == "pkg":
+                return Path(str(resources.files(source.path).joinpath(name)))
+            return None
+    return None

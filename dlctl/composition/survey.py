@@ -1,6 +1,5 @@
 """Check all configs of a project: every file by itself, then everything that can be composed of them."""
 
-import copy
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -8,19 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-from hydra._internal.config_repository import IConfigRepository
-
 from dlctl import redact
-from dlctl.composition import check, config_files
+from dlctl.composition import check, config_files, repair
 from dlctl.composition.compose import Composed, compose
-from dlctl.composition.defaults import entries, misshapen
-from dlctl.composition.file_faults import broken_yaml, by_itself, unreadable
-from dlctl.composition.hydra_errors import no_option
-from dlctl.composition.keys import at
-from dlctl.composition.search_path import loader
-from dlctl.errors import ConfigError, DlctlError
-from dlctl.project import Place, Project
+from dlctl.composition.file_faults import by_itself
+from dlctl.errors import DlctlError, several
+from dlctl.project import Project
 
 # Groups whose options are whole configs, launched as they are; other options are parts of one.
 _WHOLE = ("experiment", "debug", "hparams_search")
@@ -81,15 +73,13 @@ def everything(project: Project) -> Report:
     root = project.configs or project.packaged
     report = Report()
     repaired: dict[Path, Any] = {}
-    configs = loader(project).repository
-    for file in sorted(root.rglob("*.yaml")):
-        found, content = _file(project, configs, root, file)
-        report.faults += found
-        if content is not None:
-            repaired[file] = content
+    report.faults += repair.files(root, repaired)
     results: list[_Result] = []
     with config_files.replaced(repaired):
-        for name, overrides, whole in _compositions(project, root):
+        compositions = list(_compositions(project, root))
+        report.faults += repair.defaults(project, root, [each[:2] for each in compositions], repaired)
+    with config_files.replaced(repaired):
+        for name, overrides, whole in compositions:
             results.append(_composition(project, name, overrides, whole, set(repaired), report))
     for result in results:
         report.faults += [fault for fault in result.faults if not _fits_elsewhere(fault, result, results)]
@@ -150,7 +140,7 @@ def _composition(
     try:
         composed = compose(project, name, overrides)
     except DlctlError as error:
-        found = list(getattr(error, "faults", [error]))
+        found = several(error)
         for fault in found:
             if fault.place is None:
                 fault.message += f" (in {' '.join([name, *overrides])})"
@@ -210,38 +200,3 @@ def _without_tokens(report: Report) -> None:
         else:
             kept.append(fault)
     report.faults = kept
-
-
-def _file(
-    project: Project, configs: IConfigRepository, root: Path, file: Path
-) -> tuple[list[DlctlError], Any]:
-    """What is wrong with a file by itself, and what to go on with in its place."""
-    try:
-        content = config_files.values(file)
-    except yaml.YAMLError as error:
-        return [broken_yaml(error)], {}
-    except OSError as error:
-        message = f"the file cannot be read: {error.strerror}"
-        return [ConfigError(message, place=Place(file, 1), topic="yaml")], {}
-    if not isinstance(content, dict | None):
-        message = f"the file holds a {type(content).__name__}"
-        hint = "a config is written as key: value"
-        return [ConfigError(message, hint=hint, place=Place(file, 1), topic="yaml")], {}
-    found: list[DlctlError] = [*by_itself(file)]
-    wrong = {line for line, _ in misshapen(file)}
-    repaired = copy.deepcopy(content)
-    for keys, _ in unreadable(file):
-        at(repaired, keys[:-1])[keys[-1]] = None
-    kept = []
-    listed = (content or {}).get("defaults")
-    for item, entry in zip(listed if isinstance(listed, list) else [], entries(file), strict=False):
-        absent = [
-            each for each in entry.wanted(root) if not configs.config_exists("/".join(filter(None, each)))
-        ]
-        absent = [] if entry.line in wrong else absent
-        found += [no_option(project, *each, Place(file, entry.line)) for each in absent]
-        if not absent and entry.line not in wrong and not (item == "_self_" and item in kept):
-            kept.append(item)
-    if isinstance(repaired, dict) and "defaults" in repaired:
-        repaired["defaults"] = kept
-    return found, None if repaired == content else repaired

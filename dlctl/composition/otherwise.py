@@ -1,0 +1,52 @@
+"""What else is wrong with a command line that chooses what is not there."""
+
+from collections.abc import Sequence
+
+from hydra.core.override_parser.types import Override
+
+from dlctl.composition.compose import Composed, line_of, load_files, override
+from dlctl.errors import DlctlError, several
+from dlctl.project import Project
+
+
+def faults(
+    project: Project,
+    name: str,
+    choices: Sequence[Override],
+    values: Sequence[Override],
+    known: Sequence[DlctlError],
+) -> list[DlctlError]:
+    """The values that are wrong even if the choices are put right.
+
+    Args:
+        project: whose configs were to be composed.
+        name: the primary config.
+        choices: the options that the command line chooses.
+        values: the values it sets.
+        known: what is wrong with the choices; nothing else is said where a file is at fault.
+    """
+    wrong = {fault.key: fault for fault in known if fault.place is None}
+    if not values or any(fault.place for fault in known):
+        return []
+    lines, unsure = [], set()
+    for item in choices:
+        fault = wrong.get(item.key_or_group)
+        if fault is None:
+            lines.append(line_of(item))
+        elif len(fault.suggestions) == 1:
+            lines.append(f"{item.key_or_group}={fault.suggestions[0]}")
+        else:
+            # What was meant is not known, and so neither what it would have brought.
+            unsure.add(item.key_or_group)
+    if any(group in ("experiment", "debug", "hparams_search") for group in unsure):
+        return []
+    sure = [item for item in values if item.key_or_group.partition(".")[0] not in unsure]
+    try:
+        full = load_files(project, name, lines)
+    except Exception:  # told already, or not to be told apart from it
+        return []
+    try:
+        override(Composed(project, name, full, tuple(lines), tuple(lines)), sure)
+    except DlctlError as error:
+        return several(error)
+    return []

@@ -1,0 +1,135 @@
+"""Composition errors blame who is at fault, and say what to write instead."""
+
+import pytest
+
+from tests.conftest import Dlctl
+
+GLOBAL = "# @package _global_\n"
+
+
+def write(dlctl: Dlctl, name: str, text: str | bytes) -> None:
+    file = dlctl.root / "configs" / (name if "." in name else f"{name}.yaml")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("override /data: mnst", "there is no option of 'data' 'mnst'"),
+        ("override /dta: mnist", "there is no group 'dta'"),
+        ("/model: mnist", "'model' stands in the defaults lists more than once"),
+        ("override /data: ???", "'data' has no option"),
+    ],
+)
+def test_of_two_files_with_the_same_mistake_the_one_in_play_is_blamed(
+    dlctl: Dlctl, entry: str, message: str
+) -> None:
+    for name in ("a", "b", "c"):
+        write(dlctl, f"experiment/{name}", f"{GLOBAL}defaults:\n  - {entry}\n")
+    assert f"error: configs/experiment/b.yaml:3: {message}" in dlctl("show-config", "--exp", "b", code=3).err
+
+
+def test_default_that_an_override_replaces_is_not_blamed(dlctl: Dlctl) -> None:
+    write(dlctl, "train", "defaults:\n  - data: gone\n  - model: mnist\n  - experiment: null\n  - _self_\n")
+    write(dlctl, "experiment/a", f"{GLOBAL}defaults:\n  - override /data: gone\n")
+    err = dlctl("show-config", "--exp", "a", code=3).err
+    assert err.startswith("error: configs/experiment/a.yaml:3: there is no option of 'data' 'gone'")
+    assert "configs/train.yaml:2: " in dlctl("show-config", code=3).err
+
+
+def test_circle_is_blamed_where_it_is(dlctl: Dlctl) -> None:
+    for name in ("a", "b"):
+        write(dlctl, f"experiment/{name}", f"{GLOBAL}defaults:\n  - {name}\n")
+    assert "configs/experiment/b.yaml:3: the defaults lists lead in a circle" in (
+        dlctl("show-config", "--exp", "b", code=3).err
+    )
+
+
+@pytest.mark.parametrize("command", ["show-config --exp latin", "check --exp latin", "check --all"])
+def test_byte_that_is_no_utf8_is_shown_in_its_line(dlctl: Dlctl, command: str) -> None:
+    write(dlctl, "experiment/latin", b"# @package _global_\nseed: 1\n\nname: caf\xe9\n")
+    err = dlctl(*command.split(), code=3).err
+    assert err.startswith(
+        "error: configs/experiment/latin.yaml:4: not YAML: the file is not UTF-8 (byte 0xe9)\n"
+    )
+    assert err.splitlines()[2] == f"  {' ' * 9}^"
+
+
+def test_character_that_yaml_does_not_allow_is_shown_in_its_line(dlctl: Dlctl) -> None:
+    write(dlctl, "experiment/bell", "# @package _global_\nseed: 1\nname: \x07\n")
+    assert "configs/experiment/bell.yaml:3: not YAML" in dlctl("show-config", "--exp", "bell", code=3).err
+
+
+@pytest.mark.parametrize("command", ["show-config --exp a", "check --exp a", "check --all"])
+def test_null_as_a_key_is_told_with_its_line(dlctl: Dlctl, command: str) -> None:
+    write(dlctl, "experiment/a", f"{GLOBAL}model:\n  net:\n    null: 3\n")
+    err = dlctl(*command.split(), code=3).err
+    assert err == (
+        "error: configs/experiment/a.yaml:4: 'null' is no name of a key\n  if it is to be a word: 'null'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ("override model: mnist", "did you mean '- override /model: mnist'?"),
+        ("model: mnist", "did you mean '- override /model: mnist'?"),
+        ("/model: mnist", "to replace what train chose: - override /model: mnist"),
+        ("/model: other", "to replace what train chose: - override /model: other"),
+    ],
+)
+@pytest.mark.parametrize("command", ["show-config --exp a", "check --all"])
+def test_experiment_that_does_not_override_is_told_what_to_write(
+    dlctl: Dlctl, entry: str, hint: str, command: str
+) -> None:
+    write(dlctl, "model/other", "defaults: [mnist]\n")
+    write(dlctl, "experiment/a", f"{GLOBAL}defaults:\n  - example\n  - {entry}\n  - _self_\n")
+    err = dlctl(*command.split(), code=3).err
+    assert err.startswith("error: configs/experiment/a.yaml:4: ")
+    assert err.splitlines()[1].strip() == hint
+    assert err.count("error: ") == 1
+
+
+def test_option_whose_file_is_called_yml_is_explained(dlctl: Dlctl) -> None:
+    write(dlctl, "model/mine.yml", "defaults: [mnist]\n")
+    err = dlctl("show-config", "model=mine", code=3).err
+    assert "configs/model/mine.yml is not read: the name must end in .yaml" in err
+
+
+def test_all_that_is_wrong_with_a_command_line_is_told_at_once(dlctl: Dlctl) -> None:
+    words = (
+        "model=mnst",
+        "data=nothing",
+        "trainer.max_epoch=3",
+        "model.optimizer.lr=abc",
+        "a=b=c",
+        "seed=1,2",
+    )
+    errors = [line for line in dlctl("show-config", *words, code=3).err.splitlines() if line[0] != " "]
+    assert [line.removeprefix("error: ")[:40] for line in errors] == [
+        "cannot read the override 'a=b=c': mismat",
+        "'seed=1,2' names several values, and one",
+        "there is no option of 'model' 'mnst'",
+        "there is no option of 'data' 'nothing'",
+        "unknown key 'trainer.max_epoch'",
+        "'abc' does not fit 'model.optimizer.lr',",
+    ]
+
+
+def test_nothing_is_said_of_keys_that_a_misspelt_choice_may_bring(dlctl: Dlctl) -> None:
+    write(dlctl, "experiment/one", f"{GLOBAL}own: 3\n")
+    for words in (("--exp", "nothing"), ("--exp", "exmple")):
+        err = dlctl("show-config", *words, "trainer.max_epoch=3", "own=4", code=3).err
+        assert "there is no experiment" in err
+        assert ("unknown key 'trainer.max_epoch'" in err) == (words[1] == "exmple")
+    err = dlctl("show-config", "data=nothing", "data.own=4", "trainer.max_epoch=3", code=3).err
+    assert "data.own" not in err
+    assert "trainer.max_epoch" in err
+
+
+def test_all_options_that_files_miss_are_told_at_once(dlctl: Dlctl) -> None:
+    text = f"{GLOBAL}defaults:\n  - override /data: mnst\n  - override /logger: cvs\n  - override /dta: x\n"
+    write(dlctl, "experiment/a", text)
+    err = dlctl("show-config", "--exp", "a", code=3).err
+    assert [f"a.yaml:{line}: " in err for line in (3, 4, 5)] == [True, True, True]
