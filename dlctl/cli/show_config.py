@@ -133,47 +133,35 @@ def _print_json(value: Any) -> None:
 def _part(composed: "Composed", package: str | None, *, resolve: bool) -> tuple[Any, "Keys"]:
     """The part of the config that is asked for, and the way down to it."""
     from dlctl.composition import explain
+    from dlctl.composition.keys import at, named
 
     hydra = (package or "").partition(".")[0] == "hydra"
     whole = explain.plain(composed, resolve=resolve, hydra=hydra)
-    keys = tuple((package or "").replace("/", ".").split(".")) if package else ()
-    part = whole
-    for key in keys:
-        if not isinstance(part, dict) or key not in part:
-            from dlctl.composition import faults
+    keys = named(whole, (package or "").replace("/", "."))
+    if keys is None:
+        from dlctl.composition import faults
 
-            close = faults.close_keys(composed.full, str(package))
-            raise ConfigError(
-                f"unknown key '{package}'",
-                hint=f"did you mean {' or '.join(close)}?"
-                if close
-                else "dlctl show-config shows what there is",
-                key=package,
-                suggestions=list(close),
-            )
-        part = part[key]
-    return part, keys
+        close = faults.close_keys(composed.full, str(package))
+        hint = faults.meant(list(close)) or "dlctl show-config shows what there is"
+        raise ConfigError(f"unknown key '{package}'", hint=hint, key=package, suggestions=list(close))
+    return at(whole, keys), keys
 
 
 def _history(composed: "Composed", key: str, format: Format) -> None:
     """Everything that set a value, the last of them last."""
     from dlctl import redact
-    from dlctl.composition import explain
-    from dlctl.composition.keys import at
+    from dlctl.composition.keys import dotted
 
-    keys = tuple(key.split("."))
+    value, keys = _part(composed, key, resolve=False)
+    key = dotted(keys)
     steps = composed.trail.history(keys)
-    if not steps:
-        _part(composed, key, resolve=False)
-    whole = explain.plain(composed, hydra=keys[0] == "hydra")
-    value = at(whole, keys)
     if format == "json":
         history = [{"value": step.value, **_by(composed, step.by), "why": step.why} for step in steps]
         render.as_json({"key": key, "value": value, "history": history})
         return
     out = render.console()
-    out.print(f"[bold]{key}[/]: ", end="")
-    out.print(views.yaml(value).strip() if not isinstance(value, dict) else "", markup=False)
+    out.print(f"{key}: ", markup=False, style="bold", end="")
+    out.print(views.flow(value) if not isinstance(value, dict) else "")
     for number, step in enumerate(steps, 1):
         what = step.value if step.key == key else f"{step.key}: {step.value}"
         won = number == len(steps)
@@ -220,7 +208,7 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
         render.note(f"no difference from {other}")
     out = render.console()
     for key, old_value, new_value in found:
-        out.print(f"[bold]{key}[/]: ", end="")
+        out.print(f"{key}: ", markup=False, style="bold", end="")
         out.print(f"[red]{views.flow(old_value)}[/] -> [green]{views.flow(new_value)}[/]")
 
 

@@ -29,7 +29,16 @@ def flow(value: Any) -> str:
 
     if value is ...:
         return "(none)"
-    return escape(_list(value) if isinstance(value, list) else yaml(value).strip())
+    return escape(inline(value))
+
+
+def inline(value: Any) -> str:
+    """A value on one line."""
+    if not isinstance(value, dict | list):
+        return yaml(value).strip()
+    import yaml as pyyaml
+
+    return str(pyyaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)).strip()
 
 
 def told(fact: "Fact") -> str:
@@ -39,7 +48,7 @@ def told(fact: "Fact") -> str:
         names = [f"{name} ({by})" if by else name for name, by in fact.points]
         text += f" -> {', '.join(names)}"
         if fact.resolved is not None:
-            text += f" = {yaml(fact.resolved)}"
+            text += f" = {inline(fact.resolved)}"
     # A comment is one line, whatever a value holds.
     return redact.text(" ".join(text.split()))
 
@@ -79,9 +88,7 @@ def tree(part: Any, title: str, notes: "dict[Keys, str]") -> "Tree":
             if isinstance(child, dict | list) and child and not (_is_flat(child) and not notes):
                 add(tree.add(name), child, (*keys, key))
                 continue
-            name.append(
-                yaml(child).strip() if not isinstance(child, list) else _list(child), style="not bold"
-            )
+            name.append(inline(child), style="not bold")
             if note := notes.get((*keys, key)):
                 name.append(f"  {note}", style="not bold dim")
             tree.add(name)
@@ -96,10 +103,6 @@ def tree(part: Any, title: str, notes: "dict[Keys, str]") -> "Tree":
 
 def _is_flat(value: Any) -> bool:
     return isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
-
-
-def _list(values: list[Any]) -> str:
-    return f"[{', '.join(yaml(value).strip() for value in values)}]"
 
 
 def defaults(root: "Layer") -> "Tree":

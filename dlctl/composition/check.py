@@ -8,11 +8,13 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from dlctl.composition import explain, preflight, signatures, source, targets
+from dlctl.composition import config_files, explain, preflight, signatures, source, targets
 from dlctl.composition import faults as told
 from dlctl.composition.compose import Composed, parse
+from dlctl.composition.defaults import WHOLE
+from dlctl.composition.file_faults import names_package, unpackaged
 from dlctl.composition.keys import Keys, at, dotted, walk
 from dlctl.composition.logged import Logged
 from dlctl.errors import ConfigError, DlctlError, several
@@ -39,6 +41,7 @@ def faults(composed: Composed, *, imports: bool = True) -> list[DlctlError]:
         # The rest of the config can be looked at nevertheless.
         config = explain.plain(composed)
         found = several(error)
+    found += _unpackaged(composed)
     found += targets.faults(composed, config, imports=imports)
     found += _metrics(composed, config)
     found += _paths(composed, config)
@@ -76,6 +79,24 @@ def _metrics(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError
         message = f"the metric '{name}' is logged nowhere in the code of {target}"
         hint = told.meant(close) or f"it logs {', '.join(names) or 'nothing'}"
         yield told.blamed(composed, keys, message, "metric", hint, close)
+
+
+def _unpackaged(composed: Composed) -> Iterator[ConfigError]:
+    """Experiments and the like whose values go below ``experiment``, where nothing reads them."""
+    for layer in composed.trail.layers:
+        group = layer.package[0] if len(layer.package) == 1 else ""
+        if layer.file is None or group not in WHOLE or not str(layer.config).startswith(f"{group}/"):
+            continue
+        content = config_files.values(layer.file) or {}
+        own = [key for key in content if key != "defaults"]
+        sections = [key for key in own if isinstance(content[key], dict)]
+        # Who wants them there says so, or gives them names of their own.
+        wanted = names_package(layer.file) or not own
+        known = [key for key in sections if isinstance(composed.full.get(key), DictConfig)]
+        meant = known or set(own) <= set(composed.full)
+        if wanted or not meant:
+            continue
+        yield unpackaged(layer.file, group)
 
 
 def _is_there(target: str) -> bool:
@@ -117,7 +138,7 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
                 composed, keys, f"hydra.searchpath names {shown(path)}, which is no folder", "path"
             )
     for keys, value in walk(config):
-        name = str(keys[-1]) if not isinstance(keys[-1], int) else str(keys[-2])
+        name = next((str(key) for key in reversed(keys) if not isinstance(key, int)), "")
         if not isinstance(value, str) or "${" in value or value == "???" or not value:
             continue
         if value.startswith("file://"):

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dlctl import redact
 from dlctl.composition.keys import Keys
-from dlctl.composition.resolving import hidden_secrets, hydra_values, without_collecting
+from dlctl.composition.resolving import hidden_secrets, hydra_values, resolved, without_collecting
 from dlctl.composition.search_path import loader
 from dlctl.errors import DlctlError, Faults, NotFoundError, raise_all, several
 from dlctl.project import Place, Project, shown
@@ -51,7 +51,7 @@ class Composed:
     @property
     def config(self) -> DictConfig:
         """A copy without the ``hydra`` node, interpolations as they were written."""
-        keys = [str(key) for key in self.full if key != "hydra"]
+        keys: list[Any] = [key for key in self.full if key != "hydra"]
         return OmegaConf.masked_copy(self.full, keys)
 
     def source(self) -> str:
@@ -99,7 +99,7 @@ class Composed:
         config = self.config
         with hydra_values(self.full, output_dir):
             try:
-                OmegaConf.resolve(config)
+                config = resolved(config)
             except (OmegaConfBaseException, ValueError, RecursionError) as error:
                 raise_all(_faults().unresolvable(self, self.config, error))
         if missing := sorted(OmegaConf.missing_keys(config)):

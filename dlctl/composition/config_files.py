@@ -98,7 +98,7 @@ def find(node: yaml.Node | None, path: Sequence[str | int]) -> tuple[int, int, y
     for depth, part in enumerate(path):
         if isinstance(node, yaml.MappingNode):
             # Where a mapping takes in another one (<<), what it says itself stands behind.
-            pairs = [(k, v) for k, v in node.value if str(getattr(k, "value", None)) == str(part)]
+            pairs = [(key, value) for key, value in node.value if _is(key, part)]
             if not pairs:
                 return None
             line, node = pairs[-1][0].start_mark.line + 1, pairs[-1][1]
@@ -110,6 +110,16 @@ def find(node: yaml.Node | None, path: Sequence[str | int]) -> tuple[int, int, y
         else:
             return (depth, line, node) if depth and node else None
     return (len(path), line, node) if node else None
+
+
+def _is(node: yaml.Node, key: str | int) -> bool:
+    """Whether a node is that of a key; ``yes`` is one of ``True``."""
+    if node.value == str(key):
+        return True
+    if node.tag.endswith(":str") or isinstance(key, str) or not isinstance(node, yaml.ScalarNode):
+        return False
+    value = yaml.constructor.SafeConstructor().construct_object(node)
+    return type(value) is type(key) and bool(value == key)
 
 
 def _state(file: Path) -> tuple[int, int]:

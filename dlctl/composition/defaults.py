@@ -10,6 +10,9 @@ import yaml
 from dlctl.composition import config_files
 from dlctl.project import Place
 
+# Groups whose options are whole configs, launched as they are; other options are parts of one.
+WHOLE = ("experiment", "debug", "hparams_search")
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -16,7 +16,7 @@ from omegaconf.errors import (
 )
 
 from dlctl.composition import preflight, signatures
-from dlctl.composition.keys import Keys, at, dotted, references, walk
+from dlctl.composition.keys import Keys, at, dotted, references, walk, word
 from dlctl.composition.preflight import present
 from dlctl.errors import ConfigError, DlctlError
 
@@ -115,7 +115,7 @@ def leaves(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]
     """Every key of a config with its value, Hydra's own settings apart."""
     for name in config:
         node = config._get_node(name, validate_access=False)
-        key = f"{prefix}{name!s}"
+        key = f"{prefix}{word(name)}"
         if key == "hydra" or not isinstance(node, Node):
             continue
         if isinstance(node, DictConfig) and not node._is_none() and not node._is_interpolation():
@@ -211,10 +211,14 @@ def _unresolvable(
 ) -> ConfigError:
     key, suggestions = dotted(keys), []
     text = reason or first_line(error)
-    hint = f"give it a value: {key}=VALUE"
+    hint = f"give it a value: {'.'.join(map(word, keys))}=VALUE"
     if match := re.search(r"Environment variable '(.+)' not found", text):
         text = f"the environment variable {match[1]} is not set"
         hint = f"set it, here or in .env, or give a default: ${{oc.env:{match[1]},VALUE}}"
+    elif match := re.search(r"Interpolation key 'hydra:(.+)' not found", text):
+        suggestions = _hydras(composed, match[1])
+        text = f"Hydra has no '{match[1]}'"
+        hint = meant([f"${{hydra:{each}}}" for each in suggestions]) or "dlctl show-config --package hydra"
     elif match := re.match(r"Interpolation key '(.+)' not found", text):
         suggestions = list(close_keys(composed.full, match[1]))
         text = f"there is no key '{match[1]}'"
@@ -228,6 +232,12 @@ def _unresolvable(
         text, hint = f"it cannot be read: {text}", "an interpolation is written ${section.key}"
     message = f"'{key}' cannot be resolved: {text}"
     return blamed(composed, keys, message, "interpolation", hint, suggestions)
+
+
+def _hydras(composed: "Composed", key: str) -> list[str]:
+    """Hydra's own settings that somebody who wrote ``key`` may have meant."""
+    hydra: Any = OmegaConf.to_container(composed.full.hydra, resolve=False)
+    return close(key, [dotted(keys) for keys, _ in walk(hydra, lists=False)])
 
 
 def blamed(

@@ -49,6 +49,23 @@ def _nameless(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
         yield from _nameless(value)
 
 
+def names_package(file: Path) -> bool:
+    """Whether a config says itself where its values go."""
+    return "@package" in config_files.text(file)[:512]
+
+
+def unpackaged(file: Path, group: str) -> ConfigError:
+    """An experiment or the like that does not say that it is about the whole config."""
+    right = "# @package _global_"
+    return ConfigError(
+        f"what this file sets goes below '{group}', where nothing reads it",
+        hint=f"the first line must be: {right}",
+        suggestions=[right],
+        place=Place(file, 1),
+        topic="package",
+    )
+
+
 def holds_no_config(file: Path, kind: str) -> ConfigError:
     """A file that holds a list or a word."""
     message, hint = f"the file holds a {kind}", "a config is written as key: value"

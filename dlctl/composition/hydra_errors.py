@@ -11,12 +11,13 @@ from hydra.errors import MissingConfigException
 from hydra.plugins.config_source import ConfigLoadError
 
 from dlctl.composition import config_files
+from dlctl.composition.absent import absent, no_option
 from dlctl.composition.defaults import Entry, entries, place_of
 from dlctl.composition.faults import close, first_line, meant
 from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config
-from dlctl.composition.reach import Reach, Unused, reach, says
+from dlctl.composition.reach import Reach, reach
 from dlctl.errors import ConfigError, DlctlError, chain
-from dlctl.project import Place, Project, shown
+from dlctl.project import Place, Project
 
 _AGAIN = ("'{0}' is chosen twice", "'{0}' stands in the defaults lists more than once")
 # What Hydra says -> what is wrong and what to do; {0} and so on are the groups of the pattern.
@@ -105,20 +106,6 @@ def translated(
     return several or [_first(name, found, error)]
 
 
-def absent(project: Project, name: str, found: Reach, choices: Sequence[Override]) -> list[DlctlError]:
-    """The options and groups that are asked for and that are not there, each with who asks."""
-    faults: list[DlctlError] = []
-    for config in found.missing:
-        group, _, option = config.rpartition("/")
-        entry = None if says(choices, config) else found.asked(config)
-        faults.append(no_option(project, group, option, entry))
-    for unused in found.unused:
-        # What is not there may have brought what others override. A group that is nowhere nobody brings.
-        if not found.missing or not project.options(unused.group):
-            faults.append(_unused(project, name, unused, found))
-    return faults
-
-
 def _nothing(choices: Sequence[Override]) -> list[ConfigError]:
     """Choices of the command line that choose nothing."""
     return [
@@ -200,77 +187,6 @@ def _no_primary(project: Project, name: str) -> ConfigError:
     similar = close(name, known)
     hint = meant(similar) or f"there are: {', '.join(known)}"
     return ConfigError(f"there is no config '{name}'", hint=hint, suggestions=similar, topic="defaults")
-
-
-def no_option(project: Project, group: str, option: str, entry: Entry | None = None) -> ConfigError:
-    """An option that its group does not have.
-
-    Args:
-        project: whose groups.
-        group: perhaps there is none of that name either.
-        option: the option.
-        entry: the entry of a defaults list that asks for it; None if the command line does.
-    """
-    place = Place(entry.file, entry.line) if entry else None
-    known = list(project.options(group))
-    if not known:
-        similar = close(group, project.groups)
-        hint = _with_slash(project, entry) or meant(similar) or f"there are: {', '.join(project.groups)}"
-        return ConfigError(
-            f"there is no group '{group}'",
-            hint=hint,
-            key=group,
-            suggestions=similar,
-            place=place,
-            topic="defaults",
-        )
-    similar = close(option, known, cutoff=0.5)
-    label = "experiment" if group == "experiment" else f"option of '{group}'"
-    sign = ": " if place else "="
-    unread = [folder / group / f"{option}.yml" for folder in project.folders]
-    lines = [
-        *(f"{shown(file)} is not read: the name must end in .yaml" for file in unread if file.is_file()),
-        meant([f"{group}{sign}{each}" for each in similar]),
-        f"there are: {', '.join(known)}",
-    ]
-    return ConfigError(
-        f"there is no {label} '{option}'",
-        hint="\n".join(filter(None, lines)),
-        key=group,
-        suggestions=similar,
-        place=place,
-        topic="defaults",
-    )
-
-
-def _with_slash(project: Project, entry: Entry | None) -> str | None:
-    """What an entry was meant to be that names a group from the top and forgets the slash."""
-    if entry is None or entry.name.startswith("/") or not entry.options or not project.options(entry.name):
-        return None
-    return f"did you mean '- override /{entry.name}: {entry.written}'?"
-
-
-def _unused(project: Project, name: str, unused: Unused, found: Reach) -> ConfigError:
-    """An option for a group that is not among the defaults."""
-    key, inside, group = unused.key, unused.inside, unused.group
-    entry = None
-    if inside:
-        standing = entries(found.files[inside]) if inside in found.files else []
-        named = (each for each in standing if each.override and group in each.paths(inside))
-        entry = next(named, None)
-    if entry and not project.options(group) and not group.startswith("hydra/"):
-        return no_option(project, group, entry.written, entry)
-    options = ", ".join(project.options(group)) or "none"
-    add = f"to add it: +{key}=OPTION (options: {options})"
-    if entry:
-        add = f"without 'override' it is added: - /{group}: {entry.written}"
-    return ConfigError(
-        f"'{key}' is not among the defaults of '{name}'",
-        hint=meant(unused.known) or add,
-        key=key,
-        place=Place(entry.file, entry.line) if entry else None,
-        topic="defaults",
-    )
 
 
 def _mismatch(inside: Path | None, error: Exception) -> ConfigError | None:

@@ -12,8 +12,28 @@ _INNERMOST = re.compile(r"\$\{([^${}]*)\}")
 
 def dotted(keys: Keys) -> str:
     """Keys as people write them: ``model.optimizer.lr``, ``data.mirrors[0]``."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
-    return text.removeprefix(".")
+    parts = (f".{word(key)}" if isinstance(key, str | bool) else f"[{key}]" for key in keys[1:])
+    return "".join([*map(word, keys[:1]), *parts])
+
+
+def named(config: Any, text: str) -> Keys | None:
+    """The way down that ``model.net.size``, ``data.mirrors[0]`` or ``data.mirrors.0`` names; None if none."""
+    if not text:
+        return ()
+    if isinstance(config, dict):
+        for key, value in config.items():
+            # A name may have dots itself, and may be no text: 1.5, true.
+            name = word(key)
+            rest = text.removeprefix(f"[{name}]" if text[0] == "[" else name)
+            if rest != text and (not rest or rest[0] in ".["):
+                below = named(value, rest.removeprefix("."))
+                if below is not None:
+                    return (key, *below)
+    elif isinstance(config, list) and (match := re.match(r"(?:\[(\d+)\]|(\d+)(?=$|[.\[]))\.?", text)):
+        number = int(match[1] or match[2])
+        below = named(config[number], text[match.end() :]) if number < len(config) else None
+        return None if below is None else (number, *below)
+    return None
 
 
 def word(value: Any) -> str:

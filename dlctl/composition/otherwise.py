@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hydra.core.override_parser.types import Override
 
 from dlctl.composition.compose import Composed, line_of, load_files, override
+from dlctl.composition.defaults import WHOLE
 from dlctl.errors import DlctlError, several
 from dlctl.project import Project
 
@@ -38,7 +39,7 @@ def faults(
         else:
             # What was meant is not known, and so neither what it would have brought.
             unsure.add(item.key_or_group)
-    if any(group in ("experiment", "debug", "hparams_search") for group in unsure):
+    if any(group in WHOLE for group in unsure):
         return []
     sure = [item for item in values if item.key_or_group.partition(".")[0] not in unsure]
     try:

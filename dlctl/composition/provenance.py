@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from dlctl.composition import config_files
 from dlctl.composition.defaults import Entry, entries
-from dlctl.composition.keys import Keys, dotted
+from dlctl.composition.keys import Keys, dotted, word
 from dlctl.composition.search_path import file_of, loader
 from dlctl.project import Place, Project
 
@@ -212,7 +212,7 @@ def _package(package: str) -> Keys:
 def _in_override(item: Override, keys: Keys) -> Step | None:
     """What an override says about a key: of the key itself, or of one above it."""
     own = tuple(item.key_or_group.split("."))
-    if tuple(map(str, keys[: len(own)])) != own:
+    if tuple(map(word, keys[: len(own)])) != own:
         return None
     value: Any = None if item.is_delete() else item.value()
     for key in keys[len(own) :]:

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from dlctl.composition import config_files
+from dlctl.composition.absent import absent, no_option
 from dlctl.composition.compose import parse
 from dlctl.composition.defaults import entries, misshapen
 from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config, unreadable
-from dlctl.composition.hydra_errors import absent, no_option
 from dlctl.composition.keys import at
 from dlctl.composition.reach import reach
 from dlctl.composition.search_path import loader

@@ -3,13 +3,18 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import UnsupportedValueType
 
 from dlctl import redact
+
+# Sections of Hydra's config whose keys belong to plugins.
+_OTHERS = ("launcher", "sweeper", "callbacks")
 
 
 @contextmanager
@@ -43,15 +48,46 @@ def hydra_values(full: DictConfig, output_dir: Path | None) -> Iterator[None]:
     ]
     for section, key, value in missing:
         section[key] = value
-    OmegaConf.register_new_resolver(
-        "hydra", lambda path: OmegaConf.select(full, f"hydra.{path}"), replace=True
-    )
+    OmegaConf.register_new_resolver("hydra", lambda path: _of_hydra(full, path), replace=True)
     try:
         yield
     finally:
         for section, key, _ in missing:
             section[key] = "???"
         setup_globals()
+
+
+def _of_hydra(full: DictConfig, path: str) -> Any:
+    """What ``${hydra:path}`` stands for.
+
+    Hydra gives None for what is not there. Where it knows all names that is a misspelt one; what
+    launchers and sweepers have, and which groups were chosen, differs from run to run.
+    """
+    found = OmegaConf.select(full, f"hydra.{path}")
+    node: Any = full.hydra
+    for name in path.split(".") if found is None and path.partition(".")[0] not in _OTHERS else ():
+        if not OmegaConf.is_dict(node) or not is_dataclass(OmegaConf.get_type(node)):
+            break
+        if name not in node._content:
+            raise KeyError(f"Interpolation key 'hydra:{path}' not found")
+        node = node._get_node(name)
+    return found
+
+
+def resolved(config: DictConfig) -> DictConfig:
+    """A config with every interpolation replaced by its value.
+
+    Args:
+        config: may be changed.
+    """
+    try:
+        OmegaConf.resolve(config)
+        return config
+    except UnsupportedValueType:
+        # OmegaConf does not put up with resolvers that give lists or dicts, as its own oc.decode does.
+        plain: Any = OmegaConf.to_container(config, resolve=True)
+        whole: DictConfig = OmegaConf.create(plain, flags={"struct": bool(OmegaConf.is_struct(config))})
+        return whole
 
 
 @contextmanager

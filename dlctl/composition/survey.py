@@ -10,12 +10,11 @@ from typing import Any
 from dlctl import redact
 from dlctl.composition import check, config_files, repair
 from dlctl.composition.compose import Composed, compose
+from dlctl.composition.defaults import WHOLE
 from dlctl.composition.file_faults import by_itself
 from dlctl.errors import DlctlError, several
-from dlctl.project import Project
+from dlctl.project import Project, shown
 
-# Groups whose options are whole configs, launched as they are; other options are parts of one.
-_WHOLE = ("experiment", "debug", "hparams_search")
 # What is missing may be missing only because of a file that could not be read.
 _ABSENCE = {"missing", "key", "metric"}
 
@@ -74,6 +73,8 @@ def everything(project: Project) -> Report:
     report = Report()
     repaired: dict[Path, Any] = {}
     report.faults += repair.files(root, repaired)
+    for file in sorted(root.rglob("*.yml")):
+        report.notes.append(f"{shown(file)} is not read: the names of configs end in .yaml")
     results: list[_Result] = []
     with config_files.replaced(repaired):
         compositions = list(_compositions(project, root))
@@ -103,7 +104,7 @@ def _compositions(project: Project, root: Path) -> Iterator[tuple[str, list[str]
         group = str(file.parent.relative_to(root))
         if group == ".":
             continue
-        whole = next((name for name in _WHOLE if f"{group}/".startswith(f"{name}/")), None)
+        whole = next((name for name in WHOLE if f"{group}/".startswith(f"{name}/")), None)
         if whole is not None:
             option = "/".join([*group.split("/")[1:], file.stem])
             yield "train", [f"{'' if whole in chosen else '+'}{whole}={_quoted(option)}"], True

@@ -18,6 +18,8 @@ from dlctl.extras import EXTRAS
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
 
+# The keys that instantiate takes for itself.
+_MEANINGS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
 # The parts of a config that dlctl instantiates.
 _OURS = ("model", "data", "datamodule", "callbacks", "logger", "trainer")
 
@@ -30,6 +32,7 @@ def faults(composed: "Composed", config: Any, *, imports: bool) -> Iterator[Conf
         config: its values, resolved as far as possible.
         imports: import what its source does not tell enough about.
     """
+    yield from _misspelt(composed, config, ())
     for keys, node, partial in _targets(config, (), False):
         target = node["_target_"]
         if not isinstance(target, str) or "${" in target:
@@ -41,6 +44,25 @@ def faults(composed: "Composed", config: Any, *, imports: bool) -> Iterator[Conf
         yield from _misfits(composed, keys, node)
         if found := signature(target):
             yield from _arguments(composed, keys, node, found, partial=partial)
+
+
+def _misspelt(composed: "Composed", config: Any, keys: Keys) -> Iterator[ConfigError]:
+    """Keys such as ``_taget_`` and ``_target``, which Hydra would take for arguments."""
+    pairs = (
+        config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
+    )
+    for key, value in pairs:
+        yield from _misspelt(composed, value, (*keys, key))
+        if isinstance(config, dict) and (meaning := meant_for_hydra(str(key))):
+            message = f"'{dotted((*keys, key))}' means nothing to Hydra"
+            yield blamed(composed, (*keys, key), message, "key", meant([meaning]), [meaning])
+
+
+def meant_for_hydra(key: str) -> str | None:
+    """The key with a meaning to Hydra's instantiate that somebody misspelt; None if nobody did."""
+    if not key.startswith("_") or key in _MEANINGS:
+        return None
+    return next(iter(get_close_matches(key, _MEANINGS, n=1, cutoff=0.85)), None)
 
 
 def uninstalled(target: str) -> str | None:
@@ -149,7 +171,7 @@ def _arguments(
     """Arguments that the target does not know, and those that it lacks."""
     target, given = node["_target_"], [str(name) for name in node if not _is_hydras(str(name))]
     for name in given:
-        if name in found.names or found.open:
+        if name in found.names or found.open or meant_for_hydra(name):
             continue
         close = get_close_matches(name, found.names, n=2, cutoff=0.6)
         # The Trainer's forty arguments would hide the message.

@@ -208,7 +208,7 @@ def test_experiments_in_folders_and_with_odd_names_are_checked(dlctl: Dlctl) -> 
 def test_odd_configs_are_no_fault_of_dlctl(dlctl: Dlctl, text: str) -> None:
     write(dlctl, "train", text)
     for words in (("check",), ("check", "--all")):
-        assert "fault of dlctl" not in dlctl(*words).err
+        assert "fault of dlctl" not in dlctl(*words, code=3 if "_target_" in text else 0).err
 
 
 def test_one_mistake_is_told_once(dlctl: Dlctl) -> None:
@@ -217,3 +217,94 @@ def test_one_mistake_is_told_once(dlctl: Dlctl) -> None:
     )
     (fault,) = dlctl("check", "model=mine", "--json", code=3).json["faults"]
     assert (fault["line"], fault["kind"]) == (2, "target")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("experiment", "model:\n  compile: true\nown: 3\n"),
+        ("experiment", "seed: 3\n"),
+        ("experiment", "defaults:\n  - override /data: mnist\n  - _self_\nown: 3\n"),
+        ("debug", "trainer:\n  max_epochs: 1\n"),
+        ("hparams_search", "hydra:\n  sweeper:\n    params:\n      seed: 1,2\n"),
+    ],
+)
+@pytest.mark.parametrize("all_", [True, False])
+def test_whole_config_without_its_package_is_a_fault(dlctl: Dlctl, name: str, text: str, all_: bool) -> None:
+    write(dlctl, f"{name}/mine", f"# What it is for\n{text}")
+    result = dlctl("check", *(["--all"] if all_ else [f"{name}=mine"]), code=3)
+    assert result.err == (
+        f"error: configs/{name}/mine.yaml:1: what this file sets goes below '{name}', "
+        "where nothing reads it\n"
+        "  the first line must be: # @package _global_\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["# @package experiment\nseed: 3\n", "own: 3\n", "defaults: [example]\n"])
+def test_config_that_is_meant_to_have_a_package_of_its_own_is_no_fault(dlctl: Dlctl, text: str) -> None:
+    write(dlctl, "experiment/mine", text)
+    assert dlctl("check", "--exp", "mine").out == "no fault in 1 config\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("_taget_", "_target_"), ("_target", "_target_"), ("_partal_", "_partial_")]
+)
+def test_misspelt_keys_of_hydra_are_faults(dlctl: Dlctl, wrong: str, meant: str) -> None:
+    write(dlctl, "data/mine", f"defaults: [mnist_mini, _self_]\n{wrong}: mine.Data\n")
+    err = dlctl("check", "data=mine", code=3).err
+    assert err == (
+        f"error: configs/data/mine.yaml:2: 'data.{wrong}' means nothing to Hydra\n  did you mean {meant}?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("runtime.outptu_dir", "runtime.output_dir"),
+        ("runtme.cwd", "runtime.cwd"),
+        ("job.nam", "job.name"),
+    ],
+)
+def test_misspelt_settings_of_hydra_are_faults(dlctl: Dlctl, wrong: str, meant: str) -> None:
+    write(dlctl, "experiment/mine", f"# @package _global_\nwhere: ${{hydra:{wrong}}}\n")
+    err = dlctl("check", "--exp", "mine", code=3).err
+    assert err.startswith(
+        f"error: configs/experiment/mine.yaml:2: 'where' cannot be resolved: Hydra has no '{wrong}'"
+    )
+    assert f"did you mean ${{hydra:{meant}}}" in err
+
+
+@pytest.mark.parametrize(
+    "right",
+    ["launcher.n_jobs", "sweeper.own", "runtime.choices.model", "runtime.choices.no", "job.num", "run.dir"],
+)
+def test_settings_that_hydra_may_have_are_no_faults(dlctl: Dlctl, right: str) -> None:
+    dlctl("check", f"+where=${{hydra:{right}}}")
+
+
+def test_interpolation_into_a_part_that_is_removed_is_a_fault(dlctl: Dlctl) -> None:
+    write(dlctl, "logger/mine", 'csv:\n  name: run${model.net.lin1_size}\nsizes: ["${model.net}"]\n')
+    assert dlctl("check", "logger=mine", "~logger.sizes").out == "no fault in 1 config\n"
+    err = dlctl("check", "logger=mine", "~model", code=3).err
+    assert (
+        "configs/logger/mine.yaml:2: 'logger.csv.name' cannot be resolved: there is no key 'model.net" in err
+    )
+    assert (
+        "configs/logger/mine.yaml:3: 'logger.sizes[0]' cannot be resolved: there is no key 'model.net'" in err
+    )
+    assert "give it a value: logger.sizes.0=VALUE" in err
+
+
+def test_files_that_hydra_does_not_read_are_noted(dlctl: Dlctl) -> None:
+    write(dlctl, "model/mine", "")
+    (dlctl.root / "configs/model/mine.yaml").rename(dlctl.root / "configs/model/mine.yml")
+    result = dlctl("check", "--all")
+    assert result.err == "configs/model/mine.yml is not read: the names of configs end in .yaml\n"
+
+
+def test_resolver_that_gives_a_list_is_no_fault(dlctl: Dlctl) -> None:
+    text = "# @package _global_\nsizes: '${oc.decode:\"[1,2]\"}'\nmore: {a: '${oc.create:\"{b: 3}\"}'}\n"
+    write(dlctl, "experiment/mine", text)
+    assert dlctl("check", "--exp", "mine").out == "no fault in 1 config\n"
+    shown = dlctl("show-config", "--exp", "mine", "--resolve", "--format", "json").json
+    assert (shown["sizes"], shown["more"]) == ([1, 2], {"a": {"b": 3}})

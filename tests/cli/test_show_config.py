@@ -229,3 +229,52 @@ def test_later_question_marks_leave_a_value_and_its_origin_alone(dlctl: Dlctl) -
     (dlctl.root / "configs/experiment/q.yaml").write_text("# @package _global_\ndata:\n  batch_size: ???\n")
     found = dlctl("show-config", "--exp", "q", "--package", "data.batch_size", "--origin")
     assert "dlctl:data/mnist_mini.yaml" in found.out
+
+
+ODD = """# @package _global_
+my:
+  l:
+    - a
+    - b: 2
+yes: 5
+3: three
+classes: {0: cat, true: dog}
+1.5: x
+"""
+
+
+def test_every_kind_of_key_has_its_origin(dlctl: Dlctl) -> None:
+    (dlctl.root / "configs/experiment").mkdir(parents=True)
+    (dlctl.root / "configs/experiment/odd.yaml").write_text(ODD)
+    out = dlctl("show-config", "--exp", "odd", "--origin").out
+    lines = [line.split() for line in out[out.index("my:") :].splitlines()]
+    assert [(line[0], line[-1].rpartition(":")[2]) for line in lines if "#" in line] == [
+        *(("-", "4"), ("-", "5"), ("true:", "6"), ("3:", "7"), ("0:", "8"), ("true:", "8"), ("1.5:", "9")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "value", "line"),
+    [
+        ("my.l[0]", "my.l[0]", "a", 4),
+        ("my.l.0", "my.l[0]", "a", 4),
+        ("my.l[1].b", "my.l[1].b", "2", 5),
+        ("my.l.1.b", "my.l[1].b", "2", 5),
+        ("true", "true", "5", 6),
+        ("3", "3", "three", 7),
+        ("classes.0", "classes[0]", "cat", 8),
+        ("classes[0]", "classes[0]", "cat", 8),
+        ("classes.true", "classes.true", "dog", 8),
+        ("1.5", "1.5", "x", 9),
+    ],
+)
+def test_history_takes_every_kind_of_key(dlctl: Dlctl, key: str, name: str, value: str, line: int) -> None:
+    (dlctl.root / "configs/experiment").mkdir(parents=True)
+    (dlctl.root / "configs/experiment/odd.yaml").write_text(ODD)
+    out = dlctl("show-config", "--exp", "odd", "--history", key).out
+    assert out.startswith(f"{name}: {value}\n")
+    assert f"configs/experiment/odd.yaml:{line}\n" in out
+
+
+def test_history_of_an_item_that_is_not_there(dlctl: Dlctl) -> None:
+    assert "unknown key 'tags[7]'" in dlctl("show-config", "--history", "tags[7]", code=3).err
