@@ -38,10 +38,21 @@ def signature(target: str) -> Signature | None:
     if isinstance(node, ast.ClassDef):
         return _of_class(module, node, DEPTH)
     if isinstance(node, ast.FunctionDef):
-        kinds = {ast.unparse(each) for each in node.decorator_list}
-        bound = target.rpartition(".")[0].rpartition(".")[2][:1].isupper() and "staticmethod" not in kinds
-        return _of_function(module, node, skip=int(bound))
+        return _of_method(module, node) if _in_class(target) else _of_function(module, node, skip=0)
     return None
+
+
+def _in_class(target: str) -> bool:
+    owner = source.locate(target.rpartition(".")[0])
+    return owner is not None and isinstance(owner[1], ast.ClassDef)
+
+
+def _of_method(module: Module, node: ast.FunctionDef) -> Signature | None:
+    """The arguments of a method that is called on its class; None where that would need an instance."""
+    kinds = {_name(each) for each in node.decorator_list}
+    if not kinds & {"classmethod", "staticmethod"}:
+        return None
+    return _of_function(module, node, skip=int("classmethod" in kinds))
 
 
 def _of_class(module: Module, node: ast.ClassDef, depth: int) -> Signature | None:

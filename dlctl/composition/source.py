@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+from dlctl.composition.bindings import UNKNOWN, bound
+
 # How many imports, aliases and base classes are followed before giving up.
 DEPTH = 12
 
@@ -90,11 +91,26 @@ def absent(target: str) -> Absent | None:
     if names is None or name not in names:
         return None if names is None else Absent(name, inside, (*names, *_submodules(inside)))
     found = _walk(module, [name], DEPTH)
-    if count + 1 < len(parts) and found and isinstance(found[1], ast.ClassDef) and not found[1].bases:
-        own = {item.name for item in found[1].body if isinstance(item, Definition)}
-        if parts[count + 1] not in own:
-            return Absent(parts[count + 1], f"{inside}.{name}", tuple(own))
+    if count + 1 < len(parts) and found and isinstance(found[1], ast.ClassDef):
+        known = _members(found[0], found[1])
+        if known is not None and parts[count + 1] not in known:
+            return Absent(parts[count + 1], f"{inside}.{name}", tuple(known))
     return None
+
+
+def _members(module: Module, node: ast.ClassDef) -> list[str] | None:
+    """The attributes of a class; None if its source does not tell all of them."""
+    if node.bases or node.keywords or node.decorator_list:
+        return None
+    own, stars = bound(node.body)
+    for each in ast.walk(module.tree):
+        # Class.attribute = ...
+        match each:
+            case ast.Attribute(value=ast.Name(id=node.name), ctx=ast.Store()):
+                return None
+            case ast.Call(func=ast.Name(id="setattr")):
+                return None
+    return None if stars else [*own, *dir(type)]
 
 
 def _names(module: Module, depth: int) -> set[str] | None:
@@ -129,12 +145,26 @@ def _walk(module: Module, parts: list[str], depth: int) -> tuple[Module, ast.AST
         if isinstance(node, ast.Module):
             found = _lookup(inner, part, depth - 1)
         elif isinstance(node, ast.ClassDef):
-            named = (item for item in node.body if isinstance(item, Definition) and item.name == part)
-            item = next(named, None)
-            found = (inner, item) if item else None
+            found = member(inner, node, part, depth - 1)
         else:
             return None
     return found
+
+
+def member(module: Module, node: ast.ClassDef, name: str, depth: int) -> tuple[Module, ast.AST] | None:
+    """What a class, or the first of its bases that has it, binds to a name."""
+    if depth <= 0:
+        return None
+    own, _ = bound(node.body)
+    if name in own:
+        return module, own[name]
+    for base in node.bases:
+        found = follow(module, base.value if isinstance(base, ast.Subscript) else base, depth)
+        if found is None or not isinstance(found[1], ast.ClassDef):
+            return None
+        if inherited := member(found[0], found[1], name, depth - 1):
+            return inherited
+    return None
 
 
 def _lookup(module: Module, name: str, depth: int) -> tuple[Module, ast.AST] | None:
@@ -239,15 +269,12 @@ def parsed(name: str) -> Module | None:
 
 @lru_cache(maxsize=1024)
 def _parsed(name: str, path: Path, modified: int) -> Module:
-    tree = ast.parse(path.read_bytes(), str(path))
-    names: dict[str, ast.AST] = {}
-    stars: list[ast.ImportFrom] = []
-    for node in _statements(tree.body):
-        _bind(node, names, stars)
-    # Of several definitions the last one counts; of those under `if` and `try` it is not known which.
-    names |= {
-        node.name: node for node in tree.body if isinstance(node, Definition) and not _is_overload(node)
-    }
+    text = path.read_bytes()
+    tree = ast.parse(text, str(path))
+    names, stars = bound(tree.body)
+    for node in ast.walk(tree) if b"global " in text else ():
+        if isinstance(node, ast.Global):
+            names |= dict.fromkeys(node.names, UNKNOWN)
     return Module(name, path, tree, names, tuple(stars))
 
 
@@ -256,37 +283,3 @@ def _module(name: str) -> Module | None:
         return parsed(name)
     except SyntaxError:
         return None
-
-
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Top-level statements, those under ``if`` and ``try`` too."""
-    for node in body:
-        yield node
-        for field in ("body", "orelse", "finalbody"):
-            if isinstance(node, ast.If | ast.Try):
-                yield from _statements(getattr(node, field, []))
-        for handler in node.handlers if isinstance(node, ast.Try) else []:
-            yield from _statements(handler.body)
-
-
-def _bind(node: ast.stmt, names: dict[str, ast.AST], stars: list[ast.ImportFrom]) -> None:
-    match node:
-        case ast.ClassDef():
-            names.setdefault(node.name, node)
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            if not _is_overload(node):
-                names.setdefault(node.name, node)
-        case ast.ImportFrom(names=[ast.alias(name="*")]):
-            stars.append(node)
-        case ast.ImportFrom() | ast.Import():
-            for alias in node.names:
-                bound = alias.asname or (
-                    alias.name.partition(".")[0] if isinstance(node, ast.Import) else alias.name
-                )
-                names.setdefault(bound, node)
-        case ast.Assign(targets=[ast.Name(id=bound)]) | ast.AnnAssign(target=ast.Name(id=bound)):
-            names.setdefault(bound, node)
-
-
-def _is_overload(node: Definition) -> bool:
-    return any("overload" in ast.unparse(each) for each in node.decorator_list)

@@ -1,7 +1,7 @@
 """Check all configs of a project: every file by itself, then everything that can be composed of them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from dlctl.composition import check, config_files, repair
 from dlctl.composition.compose import Composed, compose
 from dlctl.composition.defaults import WHOLE
 from dlctl.composition.file_faults import by_itself
+from dlctl.composition.resolvers import registered
 from dlctl.errors import DlctlError, several
 from dlctl.project import Project, shown
 
@@ -63,7 +64,7 @@ def one(composed: Composed) -> Report:
         if file.is_relative_to(own):
             report.faults += by_itself(file)
     report.faults = _sorted(report.faults)
-    _without_tokens(report)
+    _only_faults(report, composed.project)
     return report
 
 
@@ -82,11 +83,11 @@ def everything(project: Project) -> Report:
     with config_files.replaced(repaired):
         for name, overrides, whole in compositions:
             results.append(_composition(project, name, overrides, whole, set(repaired), report))
+        results = list(_searches_with_experiments(project, compositions, results))
     for result in results:
         report.faults += [fault for fault in result.faults if not _fits_elsewhere(fault, result, results)]
     report.faults = _sorted(report.faults)
-    _without_tokens(report)
-    report.notes = list(dict.fromkeys(report.notes))
+    _only_faults(report, project)
     report.composed = len(results)
     return report
 
@@ -159,6 +160,26 @@ def _composition(
     return replace(result, faults=found)
 
 
+def _searches_with_experiments(
+    project: Project, compositions: Sequence[tuple[str, list[str], bool]], results: Sequence[_Result]
+) -> Iterator[_Result]:
+    """Of a search that is made for an experiment only what is wrong with it in each of them."""
+    chosen = [(overrides[0].lstrip("+") if overrides else "", overrides) for _, overrides, _ in compositions]
+    experiments = [overrides for text, overrides in chosen if text.startswith("experiment=")]
+    for (text, overrides), result in zip(chosen, results, strict=True):
+        found = result.faults
+        for experiment in experiments if text.startswith("hparams_search=") else ():
+            if not found:
+                break
+            try:
+                composed = compose(project, "train", [*experiment, *overrides])
+            except DlctlError:
+                continue
+            there = set(map(_identity, check.faults(composed)))
+            found = [fault for fault in found if _identity(fault) in there]
+        yield replace(result, faults=found)
+
+
 def _fits_elsewhere(fault: DlctlError, result: _Result, results: Iterable[_Result]) -> bool:
     """Whether a fault of an option in its place is none where the option is used as it is meant."""
     if result.whole or fault.place is None:
@@ -190,14 +211,23 @@ def _sorted(faults: Iterable[DlctlError]) -> list[DlctlError]:
     return list(once.values())
 
 
-def _without_tokens(report: Report) -> None:
-    """Make notes of what only lacks a secret of this machine, such as a tracker's key."""
+def _only_faults(report: Report, project: Project) -> None:
+    """Make notes of what is no fault of the configs.
+
+    A secret of this machine, such as a tracker's key, is not set; a resolver is registered by code of
+    the project, which is not run here.
+    """
     kept = []
+    own = registered(project) if any("there is no resolver" in each.message for each in report.faults) else {}
     for fault in report.faults:
-        match = re.search(r"the environment variable (\S+) is not set", fault.message)
-        if match and redact.is_secret_name(match[1]):
-            where = f"{fault.place}: " if fault.place else ""
-            report.notes.append(f"{where}needs the environment variable {match[1]}")
+        where = f"{fault.place}: " if fault.place else ""
+        variable = re.search(r"the environment variable (\S+) is not set", fault.message)
+        resolver = re.search(r"there is no resolver '(.+)'$", fault.message)
+        if variable and redact.is_secret_name(variable[1]):
+            report.notes.append(f"{where}needs the environment variable {variable[1]}")
+        elif resolver and (place := own.get(resolver[1])):
+            report.notes.append(f"{where}the resolver '{resolver[1]}' is registered in {place}, not run here")
         else:
             kept.append(fault)
     report.faults = kept
+    report.notes = list(dict.fromkeys(report.notes))

@@ -1,15 +1,17 @@
 """Whether every ``_target_`` exists and takes what it is given, read from source where that tells."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from difflib import get_close_matches
 from importlib import import_module
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
 from dlctl.composition import source
 from dlctl.composition.annotations import annotation
-from dlctl.composition.faults import blamed, meant
+from dlctl.composition.faults import blamed, first_line, meant
 from dlctl.composition.keys import Keys, at, dotted
 from dlctl.composition.signatures import Signature, signature
 from dlctl.errors import ConfigError
@@ -128,9 +130,13 @@ def _cannot_import(target: str) -> str | None:
         if source.spec(name) is None:
             continue
         try:
-            found: Any = import_module(name)
+            # What a module prints would land among the results.
+            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+                found: Any = import_module(name)
+        except SystemExit:
+            return f"{target} cannot be imported: {name} ends the program"
         except Exception as error:  # a module may raise anything
-            return f"{target} cannot be imported: {type(error).__name__}: {error}"
+            return f"{target} cannot be imported: {type(error).__name__}: {first_line(error)}"
         for part in parts[count:]:
             if not hasattr(found, part):
                 return f"there is no '{part}' in {name}"

@@ -1,0 +1,35 @@
+"""Resolvers that a project registers in its own code, found in source."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlctl.project import Place, Project
+
+_REGISTERED = re.compile(r"""register_(?:new_)?resolver\(\s*(?:name\s*=\s*)?["']([^"']+)["']""")
+# Folders of a project in which there is no code of its own, by name or by what lies in them.
+_FOREIGN = {"node_modules", "site-packages", "__pycache__"}
+
+
+def registered(project: Project) -> dict[str, Place]:
+    """The names of resolvers, and where the code of a project registers each."""
+    found: dict[str, Place] = {}
+    for file in _sources(project.root) if project.found else ():
+        text = file.read_text(encoding="utf-8", errors="replace")
+        for match in _REGISTERED.finditer(text) if "resolver" in text else ():
+            found.setdefault(match[1], Place(file, text[: match.start()].count("\n") + 1))
+    return found
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """The Python files of a project, those of its virtual environments and runs apart."""
+    for item in sorted(folder.iterdir()):
+        if item.is_file() and item.suffix == ".py":
+            yield item
+        elif item.is_dir() and not item.is_symlink() and _is_own(item):
+            yield from _sources(item)
+
+
+def _is_own(folder: Path) -> bool:
+    marks = (folder / name for name in ("pyvenv.cfg", "run.json"))
+    return folder.name[0] != "." and folder.name not in _FOREIGN and not any(map(Path.exists, marks))
