@@ -83,20 +83,19 @@ def _metrics(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError
 
 def _unpackaged(composed: Composed) -> Iterator[ConfigError]:
     """Experiments and the like whose values go below ``experiment``, where nothing reads them."""
-    for layer in composed.trail.layers:
-        group = layer.package[0] if len(layer.package) == 1 else ""
-        if layer.file is None or group not in WHOLE or not str(layer.config).startswith(f"{group}/"):
+    for group in WHOLE:
+        option = composed.choices.get(group)
+        files = [folder / group / f"{option}.yaml" for folder in composed.project.folders]
+        file = next((file for file in files if file.is_file()), None)
+        if file is None or names_package(file):
             continue
-        content = config_files.values(layer.file) or {}
+        content = config_files.values(file) or {}
         own = [key for key in content if key != "defaults"]
         sections = [key for key in own if isinstance(content[key], dict)]
-        # Who wants them there says so, or gives them names of their own.
-        wanted = names_package(layer.file) or not own
+        # Who wants them there gives them names of their own.
         known = [key for key in sections if isinstance(composed.full.get(key), DictConfig)]
-        meant = known or set(own) <= set(composed.full)
-        if wanted or not meant:
-            continue
-        yield unpackaged(layer.file, group)
+        if known or (own and set(own) <= set(composed.full)):
+            yield unpackaged(file, group)
 
 
 def _is_there(target: str) -> bool:

@@ -1,5 +1,6 @@
 """Which files made a config, in which order and why, and which line or override set a value."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +89,13 @@ class Trail:
         self, project: Project, name: str, groups: Sequence[str] = (), values: Sequence[Override] = ()
     ) -> None:
         configs = loader(project)
-        parsed, self._repository = configs._parse_overrides_and_create_caching_repo(name, list(groups))
-        found = create_defaults_list(self._repository, name, parsed, prepend_hydra=True, skip_missing=False)
+        with warnings.catch_warnings():
+            # Composing has been silent about the same.
+            warnings.simplefilter("ignore", UserWarning)
+            parsed, self._repository = configs._parse_overrides_and_create_caching_repo(name, list(groups))
+            found = create_defaults_list(
+                self._repository, name, parsed, prepend_hydra=True, skip_missing=False
+            )
         self._overrides = found.overrides
         self._groups = list(groups)
         self._values = list(values)

@@ -76,14 +76,8 @@ def reach(project: Project, name: str, choices: Sequence[Override]) -> Reach:
         name: the primary config.
         choices: the group choices of the command line.
     """
-    configs = loader(project)
     found = Reach()
-    below: IConfigRepository
-    try:
-        lines = [str(item.input_line) for item in choices]
-        _, below = configs._parse_overrides_and_create_caching_repo(name, lines)
-    except Exception:  # of whatever is wrong with the primary config
-        below = configs.repository
+    below = repository_of(project, name, choices)
     repository = _Forgiving(below, found)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -105,6 +99,19 @@ def reach(project: Project, name: str, choices: Sequence[Override]) -> Reach:
     # What nobody asks for is the null of a group, which Hydra looks for as well, or optional.
     found.missing = [each for each in found.missing if says(choices, each) or found.asked(each)]
     return found
+
+
+def repository_of(project: Project, name: str, choices: Sequence[Override] = ()) -> IConfigRepository:
+    """All configs that a primary config can name, those of its ``hydra.searchpath`` too."""
+    configs = loader(project)
+    lines = [str(item.input_line) for item in choices]
+    with warnings.catch_warnings():
+        # A search path that is not there is told by `check`.
+        warnings.simplefilter("ignore")
+        try:
+            return configs._parse_overrides_and_create_caching_repo(name, lines)[1]
+        except Exception:  # of whatever is wrong with the primary config
+            return configs.repository
 
 
 def says(choices: Sequence[Override], config: str) -> bool:

@@ -14,8 +14,7 @@ from dlctl.composition.compose import parse
 from dlctl.composition.defaults import entries, misshapen
 from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config, unreadable
 from dlctl.composition.keys import at
-from dlctl.composition.reach import reach
-from dlctl.composition.search_path import loader
+from dlctl.composition.reach import reach, repository_of
 from dlctl.errors import ConfigError, DlctlError
 from dlctl.project import Place, Project
 
@@ -50,15 +49,16 @@ def defaults(
         compositions: primary configs and the choices with which each is composed.
         repaired: what to go on with in the place of files; takes those files too that lack these entries.
     """
-    wrong: dict[Path, set[int]] = defaultdict(set)
     in_play: set[Path] = set()
     found: list[DlctlError] = []
-    for name, overrides in compositions:
+    gone = _gone(project, root)
+    for name, overrides in compositions if gone else ():
         choices = parse(overrides)
         asked = reach(project, name, choices)
         in_play |= set(asked.files.values())
         found += absent(project, name, asked, choices)
-    found += _absent_elsewhere(project, root, in_play)
+    found += [fault for file, fault in gone if file not in in_play]
+    wrong: dict[Path, set[int]] = defaultdict(set)
     for fault in found:
         if fault.place and fault.place.file.is_relative_to(root):
             wrong[fault.place.file].add(fault.place.line)
@@ -69,16 +69,18 @@ def defaults(
         _leave_out(repaired[file], file, lines)
 
 
-def _absent_elsewhere(project: Project, root: Path, in_play: set[Path]) -> Iterator[DlctlError]:
-    """The same for files that nothing asks for: of an entry that may mean several things none is there."""
-    configs = loader(project).repository
-    for file in sorted(set(root.rglob("*.yaml")) - in_play):
+def _gone(project: Project, root: Path) -> list[tuple[Path, DlctlError]]:
+    """The entries whose configs are not there whatever they mean; perhaps nobody asks for them."""
+    configs = repository_of(project, "train")
+    found: list[tuple[Path, DlctlError]] = []
+    for file in sorted(root.rglob("*.yaml")):
         inside = file.relative_to(root).with_suffix("").as_posix()
         for entry in entries(file):
             for names in entry.asks(inside):
                 if not any(map(configs.config_exists, names)):
                     group, _, option = names[0].rpartition("/")
-                    yield no_option(project, group, option, entry)
+                    found.append((file, no_option(project, group, option, entry)))
+    return found
 
 
 def _file(file: Path) -> tuple[list[DlctlError], Any]:

@@ -278,3 +278,9 @@ def test_history_takes_every_kind_of_key(dlctl: Dlctl, key: str, name: str, valu
 
 def test_history_of_an_item_that_is_not_there(dlctl: Dlctl) -> None:
     assert "unknown key 'tags[7]'" in dlctl("show-config", "--history", "tags[7]", code=3).err
+
+
+def test_search_path_that_is_not_there_is_no_warning(dlctl: Dlctl, recwarn: pytest.WarningsRecorder) -> None:
+    dlctl("show-config", "hydra.searchpath=[/nowhere]", "--origin")
+    dlctl("check", "hydra.searchpath=[/nowhere]", code=3)
+    assert not recwarn.list

@@ -202,3 +202,13 @@ def test_resolvers_of_other_peoples_code_do_not_count(dlctl: Dlctl) -> None:
     Path(dlctl.root, "env/pyvenv.cfg").touch()
     write(dlctl, "env/train.py", "OmegaConf.register_new_resolver('twice', f)\n")
     assert "there is no resolver 'twice'" in dlctl("check", "+a=${twice:2}", code=3).err
+
+
+def test_options_of_other_folders_in_the_search_path(dlctl: Dlctl) -> None:
+    write(dlctl, "../shared/model/far", "defaults: [/model/mnist]\n")
+    train = "defaults: [model: mnist, data: mnist, trainer: default, paths: default, experiment: null, _self_]\ntask_name: x\n"
+    write(dlctl, "train", f"{train}hydra:\n  searchpath: ['file://${{oc.env:PROJECT_ROOT}}/shared']\n")
+    write(dlctl, "experiment/mine", "# @package _global_\ndefaults: [override /model: far]\n")
+    write(dlctl, "experiment/unused/mine", "# @package _global_\ndefaults: [override /model: far]\n")
+    err = dlctl("check", "--all").err
+    assert err == ""
