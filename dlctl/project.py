@@ -63,10 +63,16 @@ class Project:
         return sorted({file.parent.as_posix() for file in files} - {"."})
 
     def options(self, group: str) -> dict[str, Path]:
-        """The options of a group, project and packaged ones together, sorted, and the file of each."""
+        """The options of a group, project and packaged ones together, sorted, and the file of each.
+
+        Those in folders are named as they are chosen: ``ablation/small``.
+        """
         found: dict[str, Path] = {}
+        # Below the primary configs and Hydra's own there are groups, and no options.
+        pattern = "*.yaml" if group in ("", "hydra") else "**/*.yaml"
         for folder in reversed(self.folders):
-            found |= {file.stem: file for file in (folder / group).glob("*.yaml") if file.is_file()}
+            files = (file for file in (folder / group).glob(pattern) if file.is_file())
+            found |= {file.relative_to(folder / group).with_suffix("").as_posix(): file for file in files}
         return dict(sorted(found.items()))
 
 

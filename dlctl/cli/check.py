@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlctl.cli import options, render
-from dlctl.errors import DlctlError, UsageError, several
+from dlctl.errors import DlctlError, UsageError
 from dlctl.project import Project
 
 if TYPE_CHECKING:
@@ -26,19 +26,12 @@ def command(
     Targets and their arguments, interpolations, metrics that nothing logs, defaults lists, paths.
     """
     from dlctl.composition import survey
-    from dlctl.composition.compose import compose
 
     lines = options.as_overrides(overrides, experiment=experiment, debug=debug)
     project = Project.find()
     if all_ and lines:
         raise UsageError("--all checks everything and takes no overrides")
-    if all_:
-        report = survey.everything(project)
-    else:
-        try:
-            report = survey.one(compose(project, "train", lines))
-        except DlctlError as error:
-            report = survey.Report(several(error))
+    report = survey.everything(project) if all_ else survey.launched(project, lines)
     _show(report, as_json=json)
     if report.faults:
         raise typer.Exit(3)

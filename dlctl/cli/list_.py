@@ -35,8 +35,8 @@ def command(
     except DlctlError as error:
         render.note(f"the train config does not compose, so nothing is marked: {error.message}")
         chosen = {}
-    # Hydra's own settings are for those who ask for them.
-    shown = [group] if group else [name for name in known if name.partition("/")[0] != "hydra"]
+    # Hydra's own settings are for those who ask for them; what lies in folders is told with its group.
+    shown = [group] if group else sorted({name.partition("/")[0] for name in known} - {"hydra"})
     found = {name: _options(project, name, chosen.get(name)) for name in shown}
     if json:
         render.as_json({"groups": found})

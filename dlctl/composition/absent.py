@@ -7,7 +7,7 @@ from hydra.core.override_parser.types import Override
 from dlctl.composition.defaults import WHOLE, Entry, entries
 from dlctl.composition.faults import close, meant
 from dlctl.composition.file_faults import names_package, unpackaged
-from dlctl.composition.reach import Reach, Unused, says
+from dlctl.composition.reach import Reach, Unused, chosen
 from dlctl.errors import ConfigError, DlctlError
 from dlctl.project import Place, Project, shown
 
@@ -16,9 +16,11 @@ def absent(project: Project, name: str, found: Reach, choices: Sequence[Override
     """The options and groups that are asked for and that are not there, each with who asks."""
     faults: list[DlctlError] = []
     for config in found.missing:
-        group, _, option = config.rpartition("/")
-        entry = None if says(choices, config) else found.asked(config)
-        faults.append(no_option(project, group, option, entry))
+        if (group := chosen(choices, config)) is not None:
+            faults.append(no_option(project, group, config.removeprefix(f"{group}/")))
+        elif (asked := found.asked(config)) is not None:
+            entry, group = asked
+            faults.append(no_option(project, group, config.removeprefix(f"{group}/"), entry))
     for unused in found.unused:
         # What is not there may have brought what others override. A group that is nowhere nobody brings.
         if not found.missing or not project.options(unused.group):

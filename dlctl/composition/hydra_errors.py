@@ -99,7 +99,11 @@ def translated(
         return [_circle(name, found)]
     if not project.options("").get(name):
         return [_no_primary(project, name)]
-    several: list[DlctlError] = [*_nothing(choices), *absent(project, name, found, choices)]
+    several: list[DlctlError] = [
+        *_nothing(choices),
+        *_added(choices, found),
+        *absent(project, name, found, choices),
+    ]
     if not several and isinstance(error, MissingConfigException):
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         return [no_option(project, group, option)]
@@ -117,6 +121,21 @@ def _nothing(choices: Sequence[Override]) -> list[ConfigError]:
         )
         for item in choices
         if item.value() is None and not item.is_delete()
+    ]
+
+
+def _added(choices: Sequence[Override], found: Reach) -> list[ConfigError]:
+    """Choices of the command line that are to be added, of groups that have one already."""
+    listed = {path for config, entry in found.entries() if not entry.override for path in entry.paths(config)}
+    return [
+        ConfigError(
+            f"'{item.key_or_group}' is chosen already",
+            hint=f"to choose another option, leave out the +: {str(item.input_line)[1:]}",
+            key=item.key_or_group,
+            topic="defaults",
+        )
+        for item in choices
+        if item.is_add() and item.package is None and item.key_or_group in listed
     ]
 
 

@@ -62,10 +62,13 @@ class Reach:
         found = [(config, entry) for config, file in self.files.items() for entry in entries(file)]
         yield from sorted(found, key=lambda pair: not pair[1].override)
 
-    def asked(self, config: str) -> Entry | None:
-        """The entry that asks for a config."""
-        found = (entry for inside, entry in self.entries() if config in sum(entry.asks(inside), ()))
-        return next(found, None)
+    def asked(self, config: str) -> tuple[Entry, str] | None:
+        """The entry that asks for a config, and the group of which it is an option."""
+        for inside, entry in self.entries():
+            if any(config in names for names in entry.asks(inside)):
+                groups = [path for path in entry.paths(inside) if config.startswith(f"{path}/")]
+                return entry, groups[0] if groups else config.rpartition("/")[0]
+        return None
 
 
 def reach(project: Project, name: str, choices: Sequence[Override]) -> Reach:
@@ -97,7 +100,7 @@ def reach(project: Project, name: str, choices: Sequence[Override]) -> Reach:
         except Exception:  # the way ends here; RecursionError if it leads in a circle
             found.unused = []
     # What nobody asks for is the null of a group, which Hydra looks for as well, or optional.
-    found.missing = [each for each in found.missing if says(choices, each) or found.asked(each)]
+    found.missing = [each for each in found.missing if chosen(choices, each) or found.asked(each)]
     return found
 
 
@@ -114,13 +117,14 @@ def repository_of(project: Project, name: str, choices: Sequence[Override] = ())
             return configs.repository
 
 
-def says(choices: Sequence[Override], config: str) -> bool:
-    """Whether the command line asks for a config."""
-    group, _, option = config.rpartition("/")
-    values: list[tuple[str, Any]] = [(item.key_or_group, item.value()) for item in choices]
-    return any(
-        key == group and option in (value if isinstance(value, list) else [value]) for key, value in values
-    )
+def chosen(choices: Sequence[Override], config: str) -> str | None:
+    """The group of which the command line chooses a config; None if it does not."""
+    for item in choices:
+        value: Any = item.value()
+        for option in value if isinstance(value, list) else [value]:
+            if f"{item.key_or_group}/{option}" == config and option is not None:
+                return str(item.key_or_group)
+    return None
 
 
 class _Forgiving(IConfigRepository):

@@ -68,6 +68,25 @@ def one(composed: Composed) -> Report:
     return report
 
 
+def launched(project: Project, overrides: Sequence[str]) -> Report:
+    """Check what a command line says, and the config without what is wrong with that."""
+    try:
+        return one(compose(project, "train", overrides))
+    except DlctlError as error:
+        found = several(error)
+    wrong = {fault.key for fault in found}
+    rest = [line for line in overrides if re.split("=", line.lstrip("+~"))[0] not in wrong]
+    if any(fault.place or fault.topic == "defaults" for fault in found) or len(rest) == len(overrides):
+        # Another config than the one that was meant.
+        return Report(found)
+    try:
+        report = one(compose(project, "train", rest))
+    except DlctlError:
+        return Report(found)
+    report.faults = [*found, *report.faults]
+    return report
+
+
 def everything(project: Project) -> Report:
     """Check every config of a project; of dlctl's own where the project has none."""
     root = project.configs or project.packaged

@@ -308,3 +308,13 @@ def test_resolver_that_gives_a_list_is_no_fault(dlctl: Dlctl) -> None:
     assert dlctl("check", "--exp", "mine").out == "no fault in 1 config\n"
     shown = dlctl("show-config", "--exp", "mine", "--resolve", "--format", "json").json
     assert (shown["sizes"], shown["more"]) == ([1, 2], {"a": {"b": 3}})
+
+
+def test_what_is_wrong_beside_a_wrong_override_is_told_too(dlctl: Dlctl) -> None:
+    result = dlctl("check", "trainer.max_epoch=3", "ckpt_path=no.ckpt", "seed=abc", code=3)
+    errors = [line.partition(": ")[2] for line in result.err.splitlines() if line.startswith("error")]
+    assert errors == [
+        "unknown key 'trainer.max_epoch'",
+        "'ckpt_path' names no.ckpt, which does not exist",
+    ]
+    assert result.out == "2 faults in 1 config\n"

@@ -137,6 +137,14 @@ def test_configs_of_the_project_are_offered_and_what_they_bring(dlctl: Dlctl, of
     assert offers("dlctl train trainer=gpu trainer.accel") == {"trainer.accelerator=": "gpu"}
 
 
+def test_configs_in_folders_are_offered_as_they_are_chosen(dlctl: Dlctl, offers: Ask) -> None:
+    (dlctl.root / "configs/experiment/sub").mkdir(parents=True)
+    (dlctl.root / "configs/experiment/sub/deep.yaml").write_text("# @package _global_\nown: 3\n")
+    assert list(offers("dlctl train --exp su")) == ["sub/deep"]
+    assert list(offers("dlctl train experiment=su")) == ["experiment=sub/deep"]
+    assert list(offers("dlctl train --exp sub/deep ow")) == ["own="]
+
+
 def test_a_wrong_choice_on_the_line_does_not_hide_the_keys(offers: Ask) -> None:
     assert list(offers("dlctl train model=nonsense trainer.max_")) == ["trainer.max_epochs="]
     assert list(offers("dlctl train --exp nonsense trainer.max_")) == ["trainer.max_epochs="]

@@ -133,3 +133,21 @@ def test_all_options_that_files_miss_are_told_at_once(dlctl: Dlctl) -> None:
     write(dlctl, "experiment/a", text)
     err = dlctl("show-config", "--exp", "a", code=3).err
     assert [f"a.yaml:{line}: " in err for line in (3, 4, 5)] == [True, True, True]
+
+
+def test_option_in_a_folder_is_named_as_it_is_chosen(dlctl: Dlctl) -> None:
+    write(dlctl, "experiment/sub/deep", f"{GLOBAL}seed: 3\n")
+    for name in ("deep", "sub/dep"):
+        err = dlctl("show-config", "--exp", name, code=3).err
+        assert f"there is no experiment '{name}'\n  did you mean experiment=sub/deep?" in err
+    assert dlctl("show-config", "seed=3", "--diff", "sub/deep").out == ""
+    assert "sub/deep" in dlctl("list", "experiment").out
+
+
+def test_group_that_is_chosen_already_takes_no_plus(dlctl: Dlctl) -> None:
+    for choice in ("experiment=example", "model=mnist"):
+        err = dlctl("show-config", f"+{choice}", code=3).err
+        assert err == (
+            f"error: '{choice.partition('=')[0]}' is chosen already\n"
+            f"  to choose another option, leave out the +: {choice}\n"
+        )
