@@ -1,6 +1,6 @@
 """What else is wrong with a command line that chooses what is not there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hydra.core.override_parser.types import Override
 
@@ -29,16 +29,7 @@ def faults(
     wrong = {fault.key: fault for fault in known if fault.place is None}
     if not values or any(fault.place for fault in known):
         return []
-    lines, unsure = [], set()
-    for item in choices:
-        fault = wrong.get(item.key_or_group)
-        if fault is None:
-            lines.append(line_of(item))
-        elif len(fault.suggestions) == 1:
-            lines.append(f"{item.key_or_group}={fault.suggestions[0]}")
-        else:
-            # What was meant is not known, and so neither what it would have brought.
-            unsure.add(item.key_or_group)
+    lines, unsure = _put_right(choices, wrong)
     if any(group in WHOLE for group in unsure):
         return []
     sure = [item for item in values if item.key_or_group.partition(".")[0] not in unsure]
@@ -51,3 +42,21 @@ def faults(
     except DlctlError as error:
         return several(error)
     return []
+
+
+def _put_right(
+    choices: Sequence[Override], wrong: Mapping[str | None, DlctlError]
+) -> tuple[list[str], set[str]]:
+    """Choices as they were probably meant, and the groups of those of which that is not known."""
+    lines: list[str] = []
+    unsure: set[str] = set()
+    for item in choices:
+        fault = wrong.get(item.key_or_group)
+        if fault is None:
+            lines.append(line_of(item))
+        elif len(fault.suggestions) == 1:
+            lines.append(f"{item.key_or_group}={fault.suggestions[0]}")
+        else:
+            # What was meant is not known, and so neither what it would have brought.
+            unsure.add(item.key_or_group)
+    return lines, unsure
