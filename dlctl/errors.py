@@ -7,6 +7,7 @@ DlctlError                1   the run itself failed
 ├── NotFoundError         4   a run, a checkpoint or a file is not there or cannot be read
 └── Faults                    several of the above at once; the exit code of the first
 Interrupted (BaseException)  130 or 143: a signal stopped the run
+Pruned (BaseException)       a search stopped a trial that promised nothing
 """
 
 import errno
@@ -96,6 +97,10 @@ class Interrupted(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
         self.exit_code = 128 + signum
+
+
+class Pruned(BaseException):
+    """A search stopped a trial that promised nothing; no failure, so no Exception."""
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -23,6 +23,13 @@ def text(value: str) -> str:
     return _URL_PASSWORD.sub(r"\1:***@", value) if "://" in value else value
 
 
+def url_password(url: str) -> str | None:
+    """The password in a URL, which libraries may tell in their errors; None without one."""
+    from urllib.parse import urlsplit
+
+    return urlsplit(url).password
+
+
 def tree(value: Any) -> Any:
     """The same for every string in nested dicts and lists."""
     if isinstance(value, str):

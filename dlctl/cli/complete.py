@@ -126,7 +126,7 @@ def runs(ctx: typer.Context) -> Offers:
     found = [run for run in store.every(Project.find()) if _fits(run, str(ctx.info_name))]
     newest = next((run for run in found if run.manifest.kind == "train"), None)
     last = [("last", newest.id)] if newest else []
-    return [*last, *((_name(run), _about_run(run)) for run in found)]
+    return [*last, *((run.name, _about_run(run)) for run in found)]
 
 
 def run_and_overrides(ctx: typer.Context, incomplete: str) -> Offers:
@@ -188,10 +188,6 @@ def _fits(run: "Run", command: str) -> bool:
     return command != "train" or (
         run.manifest.kind in ("train", "debug") and run.manifest.status != "running"
     )
-
-
-def _name(run: "Run") -> str:
-    return f"{run.dir.parent.name}/{run.id}" if run.manifest.kind == "trial" else run.id
 
 
 def _about_run(run: "Run") -> str:

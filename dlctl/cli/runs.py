@@ -10,7 +10,7 @@ from dlctl.runs import store
 from dlctl.runs.record import Run
 
 app = typer.Typer(help="List runs, show one.")
-_STYLES = {"done": "green", "failed": "red", "lost": "red", "interrupted": "yellow"}
+_STYLES = {"done": "green", "failed": "red", "lost": "red", "interrupted": "yellow", "pruned": "yellow"}
 
 
 @app.command("list")
@@ -70,4 +70,4 @@ def _row(run: Run) -> list[str]:
     style = _STYLES.get(facts.status, "default")
     status = f"[{style}]{facts.status}[/]"
     tags = ", ".join(facts.tags)
-    return [run.id, facts.task, status, metric, render.duration(facts.duration_s), tags]
+    return [run.name, facts.task, status, metric, render.duration(facts.duration_s), tags]

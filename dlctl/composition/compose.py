@@ -239,20 +239,26 @@ def override(composed: Composed, overrides: Sequence[Override]) -> None:
     raise_all([*found, *preflight.misfits(composed, before, overrides)])
 
 
-def parse(overrides: Sequence[str]) -> list[Override]:
+def parse(overrides: Sequence[str], sweeps: ConfigLoaderImpl | None = None) -> list[Override]:
     """Parse overrides in Hydra's grammar.
+
+    Args:
+        overrides: as they were written.
+        sweeps: allows several values, and finds the options that a glob names.
 
     Raises:
         ConfigError: some do not parse, or name several values; all of them at once.
     """
-    parsed, found = readable(overrides)
+    parsed, found = readable(overrides, sweeps)
     raise_all(found)
     return parsed
 
 
-def readable(overrides: Sequence[str]) -> tuple[list[Override], list[DlctlError]]:
+def readable(
+    overrides: Sequence[str], sweeps: ConfigLoaderImpl | None = None
+) -> tuple[list[Override], list[DlctlError]]:
     """Those overrides that Hydra's grammar can read as one value each, and what is wrong with the others."""
-    parser = OverridesParser.create()
+    parser = OverridesParser.create(config_loader=sweeps)
     parsed: list[Override] = []
     found: list[DlctlError] = []
     for text in overrides:
@@ -261,7 +267,7 @@ def readable(overrides: Sequence[str]) -> tuple[list[Override], list[DlctlError]
         except HydraException as error:
             found.append(_faults().unparsable(text, error))
             continue
-        if item.is_sweep_override():
+        if item.is_sweep_override() and sweeps is None:
             found.append(_faults().sweep(text, item))
         else:
             parsed.append(item)

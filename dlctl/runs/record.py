@@ -2,7 +2,6 @@
 
 import os
 import platform
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlctl import redact
-from dlctl.errors import ConfigError, Interrupted, disk_full
+from dlctl.errors import ConfigError, Interrupted, Pruned, disk_full
 from dlctl.project import Project, shown
 from dlctl.runs import git, manifest
 from dlctl.runs.manifest import Kind, Manifest
+from dlctl.runs.process import identity as process_identity
 from dlctl.runs.stop import Stop
 
 if TYPE_CHECKING:
@@ -54,6 +54,13 @@ class Run:
         """The name of its directory."""
         return self.manifest.id
 
+    @property
+    def name(self) -> str:
+        """What commands take for it: its id, of a trial ``STUDY/7``."""
+        if trial := self.manifest.trial:
+            return f"{trial['study']}/{trial['number']}"
+        return f"{self.dir.parent.name}/{self.id}" if self.manifest.kind == "trial" else self.id
+
     def checkpoint(self, which: str) -> Path | None:
         """The ``best`` or ``last`` checkpoint, if there is one."""
         name = self.manifest.checkpoints.get(which)
@@ -64,9 +71,19 @@ class Run:
         return last if which == "last" and last.is_file() else None
 
 
-def start(project: Project, composed: "Composed", kind: Kind, **facts: Any) -> Run:
-    """Create the run's directory and everything in it that is known before it runs."""
-    directory = _create(composed.run_dir())
+def start(
+    project: Project, composed: "Composed", kind: Kind, *, wanted: Path | None = None, **facts: Any
+) -> Run:
+    """Create the run's directory and everything in it that is known before it runs.
+
+    Args:
+        project: to which it belongs.
+        composed: its config.
+        kind: what command it is of.
+        wanted: the directory; None for the one that the config asks for.
+        facts: more for the manifest.
+    """
+    directory = _create(wanted or composed.run_dir())
     config = composed.public(directory)
     identity = Manifest(
         id=directory.name,
@@ -82,7 +99,7 @@ def start(project: Project, composed: "Composed", kind: Kind, **facts: Any) -> R
         git=git.state(project.root),
         versions=_versions(),
         main_metric=config.get("optimized_metric"),
-        **{**_process(), **facts},
+        **{**process_identity(), **facts},
     )
     run = Run(directory, identity)
     manifest.write(directory, identity)
@@ -90,7 +107,7 @@ def start(project: Project, composed: "Composed", kind: Kind, **facts: Any) -> R
     if patch := git.diff(project.root):
         text = redact.text(patch.decode("utf-8", "surrogateescape"))
         (directory / "code.patch").write_bytes(text.encode("utf-8", "surrogateescape"))
-    _register(project, directory)
+    register(project, directory)
     return run
 
 
@@ -107,7 +124,7 @@ def resume(run: Run, composed: "Composed | None" = None) -> None:
         run: not running.
         composed: its new config, if that has changed; the one before is kept beside it.
     """
-    facts: dict[str, Any] = {"status": "running", "ended": None, "error": None, **_process()}
+    facts: dict[str, Any] = {"status": "running", "ended": None, "error": None, **process_identity()}
     if composed is not None:
         number = len(list(run.dir.glob(".hydra-*"))) + 1
         (run.dir / ".hydra").rename(run.dir / f".hydra-{number}")
@@ -134,11 +151,12 @@ def record(run: Run) -> Iterator[Run]:
             yield run
     except BaseException as error:
         status = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
+        status = "pruned" if isinstance(error, Pruned) else status
         cause = disk_full(error) or error
         told = {"type": type(cause).__name__, "message": redact.text(str(cause))}
         # With a full disk even this may not be written; the run is shown as lost then.
         with suppress(OSError):
-            _finish(run, before, status=status, error=told)
+            _finish(run, before, status=status, error=None if status == "pruned" else told)
         raise
     _finish(run, before, status="done", error=None)
 
@@ -182,20 +200,13 @@ def _create(wanted: Path) -> Path:
             return directory
 
 
-def _register(project: Project, directory: Path) -> None:
+def register(project: Project, directory: Path) -> None:
     """Remember a directory that a search below ``logs`` would not find."""
     if directory.is_relative_to(project.logs):
         return
     project.logs.mkdir(parents=True, exist_ok=True)
     with (project.logs / ELSEWHERE).open("a", encoding="utf-8") as stream:
         stream.write(f"{directory}\n")
-
-
-def _process() -> dict[str, Any]:
-    import psutil
-
-    started = psutil.Process().create_time()
-    return {"host": socket.gethostname(), "process": {"pid": os.getpid(), "started": started}}
 
 
 def _versions() -> dict[str, str]:

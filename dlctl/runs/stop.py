@@ -16,9 +16,13 @@ class Stop:
 
     While ``graceful`` is set, training looks at ``requested`` after every batch, saves a
     checkpoint of that moment and raises. At any other time the signal raises at once.
+
+    Args:
+        promise: what is told to happen upon the first signal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, promise: str = "saving a checkpoint after this batch") -> None:
+        self.promise = promise
         self.graceful = False
         self.requested: int | None = None
         self._before: dict[int, Any] = {}
@@ -45,4 +49,4 @@ class Stop:
         self.requested = signum
         name = signal.Signals(signum).name
         again = "; again to stop at once" if signum == signal.SIGINT else ""
-        print(f"\n{name}: saving a checkpoint after this batch{again}", file=sys.stderr, flush=True)
+        print(f"\n{name}: {self.promise}{again}", file=sys.stderr, flush=True)

@@ -1,43 +1,27 @@
 """The runs on disk: list them, find the one that is meant."""
 
 import os
-import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dlctl.errors import DlctlError, NotFoundError
 from dlctl.project import Project, shown
 from dlctl.runs import manifest
-from dlctl.runs.manifest import Manifest
+from dlctl.runs.process import is_gone
 from dlctl.runs.record import ELSEWHERE, Run
 
 
 def open_run(directory: Path) -> Run:
     """The run in a directory; one whose process is gone is ``lost``."""
     facts = manifest.read(directory)
-    if facts.status == "running" and _gone(facts):
+    if facts.status == "running" and is_gone(facts.host, facts.process):
         facts = facts.with_(status="lost")
     return Run(directory, facts)
 
 
-def _gone(facts: Manifest) -> bool:
-    if facts.host != socket.gethostname():
-        return False
-    import psutil
-
-    try:
-        process = psutil.Process(facts.process["pid"])
-        # Process ids are used again; the time of the start tells them apart.
-        return bool(abs(process.create_time() - facts.process["started"]) > 2)
-    except (psutil.NoSuchProcess, KeyError):
-        return True
-    except psutil.AccessDenied:
-        return False
-
-
 def every(project: Project) -> list[Run]:
     """All runs of a project, newest first."""
-    folders = {folder.resolve() for folder in _directories(project)}
+    folders = {folder.resolve() for folder in directories(project, manifest.FILE)}
     runs = []
     for folder in folders:
         try:
@@ -47,16 +31,18 @@ def every(project: Project) -> list[Run]:
     return sorted(runs, key=lambda run: (run.manifest.started, run.id), reverse=True)
 
 
-def _directories(project: Project) -> Iterator[Path]:
+def directories(project: Project, file: str) -> Iterator[Path]:
+    """The directories of a project's logs, and those elsewhere, that hold a file of this name."""
     for folder, inner, files in os.walk(project.logs):
         if manifest.FILE in files:
             # A run holds no runs: its checkpoints and logs need not be searched.
             inner.clear()
+        if file in files:
             yield Path(folder)
     elsewhere = project.logs / ELSEWHERE
     if elsewhere.is_file():
         for line in elsewhere.read_text(encoding="utf-8").splitlines():
-            if (Path(line) / manifest.FILE).is_file():
+            if (Path(line) / file).is_file():
                 yield Path(line)
 
 
@@ -76,7 +62,7 @@ def find(project: Project, name: str, *, with_checkpoint: bool = False) -> Run:
     runs = every(project)
     if name == "last":
         return _last(project, runs, with_checkpoint)
-    found = [run for run in runs if run.id == name or f"{run.dir.parent.name}/{run.id}" == name]
+    found = [run for run in runs if name in (run.id, run.name)]
     if len(found) > 1:
         trained = [run for run in found if run.manifest.kind == "train"]
         found = trained if len(trained) == 1 else found

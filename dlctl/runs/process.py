@@ -1,0 +1,29 @@
+"""Processes that can be recognised again: ids are given out anew, the time of the start tells them apart."""
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+
+def identity() -> dict[str, Any]:
+    """``{"host", "process": {"pid", "started"}}`` of this process, seconds since the epoch."""
+    import psutil
+
+    started = psutil.Process().create_time()
+    return {"host": socket.gethostname(), "process": {"pid": os.getpid(), "started": started}}
+
+
+def is_gone(host: str, process: Mapping[str, Any]) -> bool:
+    """Whether a process of this host is no more; of other hosts nothing is known."""
+    if host != socket.gethostname():
+        return False
+    import psutil
+
+    try:
+        found = psutil.Process(process["pid"])
+        return bool(abs(found.create_time() - process["started"]) > 2 or found.status() == "zombie")
+    except (psutil.NoSuchProcess, KeyError):
+        return True
+    except psutil.AccessDenied:
+        return False

@@ -1,0 +1,173 @@
+"""Hydra's sweep syntax -> what trials differ in: every combination of lists, or a space to search."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
+
+from dlctl.errors import ConfigError, raise_all
+
+Mode = Literal["grid", "zip", "search"]
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One thing that trials differ in.
+
+    Attributes:
+        key: as an override names it: ``model.optimizer.lr``, ``+new.key``, ``model@teacher``.
+        text: the values or the interval as they were written.
+        choices: value -> the same as an override takes it; empty for an interval.
+        low: the lower end of an interval, or the first number of a range.
+        high: the upper end, included.
+        step: between the numbers of a range; None for an interval.
+        log: whether an interval is searched on a logarithmic scale.
+    """
+
+    key: str
+    text: str
+    choices: tuple[tuple[Any, str], ...] = ()
+    low: int | float | None = None
+    high: int | float | None = None
+    step: int | float | None = None
+    log: bool = False
+
+    @property
+    def name(self) -> str:
+        """The key without the plus signs of one that is added."""
+        return self.key.lstrip("+")
+
+    @property
+    def values(self) -> list[Any]:
+        """The values of a list; empty for an interval."""
+        return [value for value, _ in self.choices]
+
+    def line(self, value: Any) -> str:
+        """The override that gives a trial this value."""
+        for known, text in self.choices:
+            # True is 1 to Python, and not to a config.
+            if known == value and isinstance(known, bool) == isinstance(value, bool):
+                return f"{self.key}={text}"
+        return f"{self.key}={value}"
+
+
+@dataclass(frozen=True)
+class Space:
+    """What trials differ in, and how their values are chosen.
+
+    Attributes:
+        parameters: in the order in which they were written.
+        mode: every combination of their values, the first with the first and so on, or a search.
+    """
+
+    parameters: tuple[Parameter, ...]
+    mode: Mode
+
+    @property
+    def size(self) -> int | None:
+        """How many combinations there are; None for a search."""
+        lengths = [len(each.choices) for each in self.parameters]
+        return {"grid": prod(lengths), "zip": lengths[0] if lengths else 0}.get(self.mode)
+
+    def combination(self, number: int) -> Params:
+        """The values of one combination; the last parameter varies fastest."""
+        found: Params = {}
+        for each in reversed(self.parameters):
+            number, position = (number, number) if self.mode == "zip" else divmod(number, len(each.choices))
+            found[each.name] = each.values[position]
+        return {each.name: found[each.name] for each in self.parameters}
+
+    def lines(self, params: Params) -> list[str]:
+        """The overrides of a trial."""
+        return [each.line(params[each.name]) for each in self.parameters if each.name in params]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What makes two spaces the same."""
+        return {"mode": self.mode, "parameters": {each.key: each.text for each in self.parameters}}
+
+
+def space(items: Sequence[Override], *, zipped: bool, sampled: bool) -> Space:
+    """The space that overrides with several values span.
+
+    Args:
+        items: parsed with a config loader, so that globs find the options.
+        zipped: take the first values together, then the second ones, and so on.
+        sampled: search lists too, instead of going through all combinations.
+
+    Raises:
+        ConfigError: an interval that is none, an empty list, lists of different lengths.
+    """
+    found: list[Parameter] = []
+    faults: list[ConfigError] = []
+    for item in items:
+        try:
+            found.append(_parameter(item))
+        except ConfigError as fault:
+            faults.append(fault)
+    raise_all(faults)
+    if not zipped:
+        searched = sampled or any(not each.choices for each in found)
+        return Space(tuple(found), "search" if searched else "grid")
+    lengths = {each.name: len(each.choices) for each in found}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        told = ", ".join(f"{name} {length or 'an interval'}" for name, length in lengths.items())
+        raise ConfigError(f"--zip needs lists of one length: {told}", hint="leave out --zip for all combinations")
+    return Space(tuple(found), "zip")
+
+
+def _parameter(item: Override) -> Parameter:
+    key, value = item.get_key_element(), item.value()
+    text = (item.input_line or "").partition("=")[2]
+    if isinstance(value, IntervalSweep):
+        return _interval(item, key, text, value)
+    choices: dict[tuple[type, Any], tuple[Any, str]] = {}
+    for element in item.sweep_iterator():
+        plain: Any = element.text if isinstance(element, QuotedString) else element
+        word = Override._get_value_element_as_str(element)
+        # Optuna keeps plain values only; lists and dicts go by what an override says of them.
+        plain = plain if plain is None or isinstance(plain, bool | int | float | str) else word
+        choices.setdefault((type(plain), plain), (plain, word))
+    if not choices:
+        raise ConfigError(f"'{key}={text}' names no value", key=item.key_or_group, hint="dlctl list shows options")
+    listed = tuple(choices.values())
+    if isinstance(value, RangeSweep) and not value.shuffle and value.step > 0 and len(listed) > 1:
+        return Parameter(key, text, listed, listed[0][0], listed[-1][0], value.step)
+    return Parameter(key, text, listed)
+
+
+def _interval(item: Override, key: str, text: str, value: IntervalSweep) -> Parameter:
+    low, high = value.start, value.end
+    if low is None or high is None or low >= high:
+        raise ConfigError(
+            f"the interval '{key}={text}' has its ends the wrong way round",
+            hint=f"{key}=interval({high},{low})",
+            key=item.key_or_group,
+        )
+    if unknown := sorted(value.tags - {"log"}):
+        raise ConfigError(
+            f"'{unknown[0]}' means nothing for an interval", hint="tag(log, interval(...))", key=item.key_or_group
+        )
+    log = "log" in value.tags
+    if log and low <= 0:
+        raise ConfigError(
+            f"the interval '{key}={text}' cannot be logarithmic: it begins at {low}",
+            hint="begin above 0, or leave out tag(log, ...)",
+            key=item.key_or_group,
+        )
+    return Parameter(key, text, low=low, high=high, log=log)
+
+
+def legacy(entry: Mapping[str, Any]) -> str:
+    """An entry of ``search_space``, as Hydra's Optuna plugin took it once, in sweep syntax."""
+    kind = entry.get("type")
+    if kind == "categorical":
+        return f"choice({','.join(Override._get_value_element_as_str(each) for each in entry['choices'])})"
+    low, high = entry.get("low"), entry.get("high")
+    if entry.get("step") is not None:
+        return f"range({low},{(high or 0) + entry['step'] / 2},{entry['step']})"
+    inner = f"{'int' if kind == 'int' else 'float'}(interval({low},{high}))"
+    return f"tag(log,{inner})" if entry.get("log") else inner
