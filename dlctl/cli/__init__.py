@@ -22,6 +22,8 @@ COMMANDS = {
     "train": ("train", "Train a model, then test its best checkpoint."),
     "eval": ("eval", "Evaluate a checkpoint with the config it was trained with."),
     "predict": ("predict", "Predict a split of the data, one row a sample in the order of the data."),
+    "sweep": ("sweep", "Search for the best values of a config, in several trials at once."),
+    "study": ("study", "Look at searches: their trials and the best of them; stop one."),
     "debug": ("debug", "Run briefly to find faults: default, fdr, limit, overfit or profiler."),
     "show-config": ("show_config", "Show the config as a command would compose it, and explain it."),
     "check": ("check", "Find what is wrong with a config before it costs an hour."),
@@ -92,7 +94,7 @@ def run(argv: list[str]) -> int:
         complete.prepare_scripts(argv)
     traceback = "--traceback" in argv
     argv = [word for word in argv if word != "--traceback"]
-    if argv in ([], ["runs"]):
+    if argv in ([], ["runs"], ["study"]):
         argv = [*argv, "--help"]
     try:
         _refuse_multirun(argv)

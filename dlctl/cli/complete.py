@@ -87,6 +87,30 @@ def debugs() -> Offers:
     return _options(Project.find(), "debug")
 
 
+def searches() -> Offers:
+    """The searches there are."""
+    return _options(Project.find(), "hparams_search")
+
+
+def samplers() -> Offers:
+    """The samplers there are."""
+    return _options(Project.find(), "sampler")
+
+
+def pruners() -> Offers:
+    """The pruners there are."""
+    return _options(Project.find(), "pruner")
+
+
+def studies() -> Offers:
+    """The studies there are, newest first."""
+    from dlctl.sweep import sweeps
+
+    found = sweeps.every(Project.find())
+    last = [("last", found[0].study)] if found else []
+    return [*last, *((sweep.study, sweep.status) for sweep in found)]
+
+
 def groups() -> Offers:
     """The groups of configs."""
     project = Project.find()

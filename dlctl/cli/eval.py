@@ -1,5 +1,6 @@
 """``dlctl eval``: evaluate a run or a checkpoint; nothing has to be said twice."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,15 @@ def command(
     """
     options.checked_split(split)
     name, overrides = options.target_and_overrides(words)
+    run, chosen = evaluated(name, overrides, split, ckpt)
+    if not run.child:
+        _report(run, chosen, json)
+
+
+def evaluated(
+    name: str, overrides: Sequence[str] = (), split: str = "test", ckpt: str = "best"
+) -> tuple[record.Run, Subject]:
+    """Evaluate a run or checkpoint; the run of the evaluation, and what was evaluated."""
     project = Project.find()
     if launch.is_child():
         run, composed, inherited = launch.inherited(project)
@@ -45,8 +55,7 @@ def command(
         run.note(metrics=metrics)
 
     launch.execute(run, chosen.composed, work, chosen.checkpoint)
-    if not run.child:
-        _report(run, chosen, json)
+    return run, chosen
 
 
 def _report(run: record.Run, chosen: Subject, as_json: bool) -> None:

@@ -18,6 +18,15 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+Searched = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[OVERRIDES]...",
+        autocompletion=complete.overrides,
+        help="Values of the config; key=a,b or 'key=interval(0,1)' is searched.",
+        show_default=False,
+    ),
+]
 RunAndOverrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -70,6 +79,10 @@ Resume = Annotated[
     typer.Option(
         "--resume", metavar="RUN", help="Go on with a run, in its directory.", autocompletion=complete.runs
     ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option("--storage", metavar="URL|FILE", help="Holds the study: an Optuna URL or a journal file."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and show the config; run and write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]

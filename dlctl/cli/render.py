@@ -93,6 +93,23 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console().print(grid)
 
 
+STATES = {"complete": "green", "failed": "red", "pruned": "yellow"}
+
+
+def value(given: Any) -> str:
+    """A value of a config for people: numbers to four significant places."""
+    if isinstance(given, float):
+        return f"{given:.4g}"
+    return "-" if given is None else str(given)
+
+
+def escaped(text: str) -> str:
+    """Text in which a table sees no markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
 def duration(seconds: float | None) -> str:
     """Seconds as ``1 h 02 min``, ``3 min 05 s`` or ``4.2 s``."""
     if seconds is None:

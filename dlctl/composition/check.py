@@ -25,12 +25,13 @@ _READ = re.compile(r"(^|_)(path|file)$")
 _WRITTEN = re.compile(r"(^|_)(out|output|log|save|cache|export|result|report|tmp|temp|target|dest|filename)")
 
 
-def faults(composed: Composed, *, imports: bool = True) -> list[DlctlError]:
+def faults(composed: Composed, *, imports: bool = True, searched: bool = False) -> list[DlctlError]:
     """What is wrong with a config; everything at once.
 
     Args:
         composed: the config.
         imports: import targets whose source does not tell enough.
+        searched: a search is going to ask for the metrics.
     """
     try:
         # With secrets: nothing of it is kept, and messages lose them when they are printed.
@@ -43,7 +44,7 @@ def faults(composed: Composed, *, imports: bool = True) -> list[DlctlError]:
         found = several(error)
     found += _unpackaged(composed)
     found += targets.faults(composed, config, imports=imports)
-    found += _metrics(composed, config)
+    found += _metrics(composed, config, searched)
     found += _paths(composed, config)
     found += _search(composed)
     found += _strays(composed, config)
@@ -63,7 +64,7 @@ def extras(composed: Composed) -> list[str]:
     return list(found.values())
 
 
-def _metrics(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
+def _metrics(composed: Composed, config: dict[str, Any], searched: bool) -> Iterator[ConfigError]:
     """Metrics that callbacks and searches name and no code logs."""
     model = config.get("model")
     target = model.get("_target_") if isinstance(model, dict) else None
@@ -72,7 +73,7 @@ def _metrics(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError
     callbacks = walk({"callbacks": config.get("callbacks")})
     logged = Logged([target, *(str(value) for keys, value in callbacks if keys[-1] == "_target_")])
     for keys, name in _named(composed, config):
-        if name in logged or not _matters(composed, keys):
+        if name in logged or not (searched or _matters(composed, keys)):
             continue
         names = logged.names
         close = told.close(name, names)
@@ -173,7 +174,7 @@ def _search(composed: Composed) -> Iterator[ConfigError]:
     for key, space in (sweeper.get("params") or {}).items():
         keys = ("hydra", "sweeper", "params", key)
         name = str(key).lstrip("+")
-        if not str(key).startswith("+") and not _known(composed, name):
+        if not str(key).startswith("+") and not known(composed, name):
             close = list(told.close_keys(composed.full, name))
             message = f"the search varies '{name}', which is not in the config"
             yield told.blamed(composed, keys, message, "key", told.meant(close), close)
@@ -253,7 +254,7 @@ def _is_younger(composed: Composed, keys: Keys, other: Keys) -> bool:
     return not layer.package and layer is not trail.root
 
 
-def _known(composed: Composed, name: str) -> bool:
+def known(composed: Composed, name: str) -> bool:
     """Whether a search can set a name: a key of the config, or a group."""
     if name in composed.choices or composed.project.options(name):
         return True

@@ -29,12 +29,29 @@ def misfits(composed: "Composed", before: DictConfig, overrides: Sequence[Overri
             continue
         if isinstance(value, str) and "${" in value:
             continue
-        old = _raw(before, item.key_or_group)
-        wanted = expected(composed.full, item.key_or_group)
-        number = isinstance(old, int | float) and not isinstance(old, bool)
-        if not wanted.accepts(value) if wanted else number and isinstance(value, str):
-            found.append(_misfit(composed, item, old, wanted))
+        found += unfit(composed, item.key_or_group, [value], before)
     return found
+
+
+def unfit(
+    composed: "Composed", key: str, values: Sequence[Any], before: DictConfig | None = None
+) -> list[DlctlError]:
+    """Those of some values that cannot be passed to the argument that a key goes to.
+
+    Args:
+        composed: the config.
+        key: whose value it would be.
+        values: words, numbers or booleans.
+        before: the config as it was, if it has changed.
+    """
+    old = _raw(composed.full if before is None else before, key)
+    wanted = expected(composed.full, key)
+    number = isinstance(old, int | float) and not isinstance(old, bool)
+    return [
+        _misfit(composed, key, value, old, wanted)
+        for value in values
+        if (not wanted.accepts(value) if wanted else number and isinstance(value, str))
+    ]
 
 
 def present(composed: "Composed", key: str, value: Any) -> str:
@@ -44,8 +61,7 @@ def present(composed: "Composed", key: str, value: Any) -> str:
     return ", ".join([*shown, *([f"set in {place}"] if place else [])])
 
 
-def _misfit(composed: "Composed", item: Override, old: Any, expected: Annotation | None) -> ConfigError:
-    key, value = item.key_or_group, item.value()
+def _misfit(composed: "Composed", key: str, value: Any, old: Any, expected: Annotation | None) -> ConfigError:
     wanted = f"takes {expected}" if expected else "is a number"
     close = get_close_matches(str(value), expected.literals() if expected else [], n=3, cutoff=0.5)
     suggestions = close or ([word(old)] if isinstance(old, str | int | float) else [])
@@ -57,7 +73,7 @@ def _misfit(composed: "Composed", item: Override, old: Any, expected: Annotation
         lines.append(f"it is a section: set its values, {key}.NAME=VALUE")
     elif old is not None:
         lines.append(f"did you mean '{key}={word(old)}' ({present(composed, key, old)})?")
-    lines.append(f"to insist: ++{item.key_or_group}={value}")
+    lines.append(f"to insist: ++{key}={value}")
     return ConfigError(
         f"'{value}' does not fit '{key}', which {wanted}",
         hint="\n".join(lines),

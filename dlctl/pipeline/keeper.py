@@ -18,6 +18,7 @@ from dlctl.runs.record import Run
 
 log = logging.getLogger(__name__)
 State = dict[str, Any]
+Metrics = dict[str, float | None]
 # A look at the loss waits for a GPU; on a CPU it is free.
 _GPU_STEPS_BETWEEN_LOOKS = 50
 
@@ -231,7 +232,7 @@ class Keeper(Callback):
             )
 
 
-def metrics(trainer: Trainer) -> dict[str, float | None]:
+def metrics(trainer: Trainer) -> Metrics:
     """The last value of every metric that was logged."""
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 

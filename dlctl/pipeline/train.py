@@ -9,11 +9,12 @@ from omegaconf import DictConfig
 
 from dlctl.errors import ConfigError, Interrupted
 from dlctl.pipeline import build, checkpoints, keeper
+from dlctl.pipeline.keeper import Metrics
+from dlctl.pipeline.relay import Relay, Report
 from dlctl.runs.record import Run
 from dlctl.utils.logging_utils import log_hyperparameters
 
 log = logging.getLogger(__name__)
-Metrics = dict[str, float | None]
 
 
 def train(
@@ -23,6 +24,7 @@ def train(
     public: DictConfig,
     carried: dict[str, Any],
     checkpoint: Path | None = None,
+    report: Report | None = None,
 ) -> Metrics:
     """Train a model and test its best checkpoint.
 
@@ -31,6 +33,7 @@ def train(
         run: where everything is written and recorded.
         public: ``cfg`` without secrets, for the loggers.
         carried: the unresolved config as YAML and its overrides, to travel inside checkpoints.
+        report: told every epoch, of a search's trial.
         checkpoint: start from its full state: weights, optimizer, epoch, random generators.
 
     Returns:
@@ -45,7 +48,8 @@ def train(
     callbacks = build.callbacks(cfg)
     step = state["global_step"] if state else None
     loggers = build.loggers(cfg, run.manifest.loggers, step)
-    trainer = build.trainer(cfg, [*callbacks, keeper.Keeper(run, carried)], loggers)
+    own = [keeper.Keeper(run, carried), *([Relay(report)] if report else [])]
+    trainer = build.trainer(cfg, [*callbacks, *own], loggers)
     log_hyperparameters(public, model, trainer)
 
     # What a resumed run knew before: it may have nothing left to do but its test.

@@ -11,8 +11,9 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlctl import redact
-from dlctl.composition import check, hydra_errors, preflight
+from dlctl.composition import check, preflight
 from dlctl.composition import faults as told
+from dlctl.composition.absent import no_option
 from dlctl.composition.compose import Composed, chooses, compose, line_of, override, parse
 from dlctl.composition.resolving import hydra_values
 from dlctl.composition.search_path import loader
@@ -86,7 +87,11 @@ class Plan:
     @property
     def command(self) -> list[str]:
         """What makes two commands the same search."""
-        kept = [*self.lines, f"trials={self.trials}", *(f"{m} {d}" for m, d in zip(self.metrics, self.directions, strict=True))]
+        kept = [
+            *self.lines,
+            f"trials={self.trials}",
+            *(f"{m} {d}" for m, d in zip(self.metrics, self.directions, strict=True)),
+        ]
         kept += [f"{key}={text}" for key, text in self.space.facts["parameters"].items()]
         kept += [self.space.mode, str(self.sampler), str(self.pruner), self.storage or ""]
         return [redact.text(each) for each in kept]
@@ -137,7 +142,7 @@ def make(project: Project, said: Sequence[str], asked: Asked) -> Plan:
     sweeper = _plugin(base)
     _take_over(settings, sweeper, base, of_study)
     items = _varied(sweeper, swept, fixed, configs)
-    searched = bool(asked.sampler) or any(item not in swept for item in items) and "sampler" in sweeper
+    searched = bool(asked.sampler) or (any(item not in swept for item in items) and "sampler" in sweeper)
     space = spaces.space(items, zipped=asked.zipped, sampled=searched and not asked.zipped)
     metrics = _metrics(base)
     _refuse_faults(base, items, space)
@@ -221,7 +226,10 @@ def _plugin(base: Composed) -> dict[str, Any]:
             key="hydra.sweeper.custom_search_space",
         )
     old = found.get("search_space") or {}
-    found["params"] = {**{key: spaces.legacy(each) for key, each in old.items()}, **(found.get("params") or {})}
+    found["params"] = {
+        **{key: spaces.legacy(each) for key, each in old.items()},
+        **(found.get("params") or {}),
+    }
     return found
 
 
@@ -250,10 +258,14 @@ def _varied(
             hint="give several values (data.batch_size=32,64), an interval, or --search NAME",
         )
     if hydra := [item for item in items if item.is_hydra_override()]:
-        raise UsageError(f"'{hydra[0].key_or_group}' is no value of a trial", hint="a search varies the config")
+        raise UsageError(
+            f"'{hydra[0].key_or_group}' is no value of a trial", hint="a search varies the config"
+        )
     # A single value in the file's params is one that all trials get; a list of one does the same.
     return [
-        item if item.is_sweep_override() else parse([f"{item.get_key_element()}=choice({_value(item)})"], configs)[0]
+        item
+        if item.is_sweep_override()
+        else parse([f"{item.get_key_element()}=choice({_value(item)})"], configs)[0]
         for item in items
     ]
 
@@ -309,7 +321,16 @@ def _refuse_faults(base: Composed, items: Sequence[Override], space: Space) -> N
     configs = loader(base.project)
     for item, parameter in zip(items, space.parameters, strict=True):
         if not chooses(configs, item):
-            raise_all(preflight.unfit(base, item, parameter.values))
+            raise_all(preflight.unfit(base, item.key_or_group, _scalars(parameter.values)))
+
+
+def _scalars(values: Sequence[Any]) -> list[Any]:
+    """The values that an annotation can be held against."""
+    return [
+        value
+        for value in values
+        if value is not None and "${" not in str(value) and str(value)[:1] not in "[{"
+    ]
 
 
 def _unknown(base: Composed, items: Sequence[Override]) -> list[ConfigError]:
@@ -328,7 +349,7 @@ def _unknown(base: Composed, items: Sequence[Override]) -> list[ConfigError]:
         if (options := base.project.options(item.key_or_group)) and item.is_choice_sweep():
             for option in (str(each) for each in item.sweep_iterator()):
                 if option not in options and "/" not in option and option != "null":
-                    found.append(hydra_errors.no_option(base.project, item.key_or_group, option, None))
+                    found.append(no_option(base.project, item.key_or_group, option))
     return found
 
 
@@ -341,6 +362,8 @@ def seconds(text: Any) -> float | None:
     if text is None:
         return None
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", str(text).strip().lower())
-    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != str(text).lower().replace(" ", ""):
+    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != str(text).lower().replace(
+        " ", ""
+    ):
         raise UsageError(f"'{text}' is no time", hint="--timeout 2h, 90m, 1h30m or 45s")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)

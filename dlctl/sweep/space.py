@@ -115,7 +115,9 @@ def space(items: Sequence[Override], *, zipped: bool, sampled: bool) -> Space:
     lengths = {each.name: len(each.choices) for each in found}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         told = ", ".join(f"{name} {length or 'an interval'}" for name, length in lengths.items())
-        raise ConfigError(f"--zip needs lists of one length: {told}", hint="leave out --zip for all combinations")
+        raise ConfigError(
+            f"--zip needs lists of one length: {told}", hint="leave out --zip for all combinations"
+        )
     return Space(tuple(found), "zip")
 
 
@@ -132,7 +134,9 @@ def _parameter(item: Override) -> Parameter:
         plain = plain if plain is None or isinstance(plain, bool | int | float | str) else word
         choices.setdefault((type(plain), plain), (plain, word))
     if not choices:
-        raise ConfigError(f"'{key}={text}' names no value", key=item.key_or_group, hint="dlctl list shows options")
+        raise ConfigError(
+            f"'{key}={text}' names no value", key=item.key_or_group, hint="dlctl list shows options"
+        )
     listed = tuple(choices.values())
     if isinstance(value, RangeSweep) and not value.shuffle and value.step > 0 and len(listed) > 1:
         return Parameter(key, text, listed, listed[0][0], listed[-1][0], value.step)
@@ -149,7 +153,9 @@ def _interval(item: Override, key: str, text: str, value: IntervalSweep) -> Para
         )
     if unknown := sorted(value.tags - {"log"}):
         raise ConfigError(
-            f"'{unknown[0]}' means nothing for an interval", hint="tag(log, interval(...))", key=item.key_or_group
+            f"'{unknown[0]}' means nothing for an interval",
+            hint="tag(log, interval(...))",
+            key=item.key_or_group,
         )
     log = "log" in value.tags
     if log and low <= 0:

@@ -150,7 +150,9 @@ class Study:
             if again and trial.number not in queued and trial.params:
                 self.optuna.enqueue_trial(trial.params, user_attrs={_RETRY: trial.number})
 
-    def finish(self, trial: Trial, state: State, values: Sequence[float] = (), error: str | None = None) -> None:
+    def finish(
+        self, trial: Trial, state: State, values: Sequence[float] = (), error: str | None = None
+    ) -> None:
         """Write down how a trial ended."""
         if error is not None:
             trial.set_user_attr("error", redact.text(error))
@@ -179,12 +181,6 @@ class Study:
         return rows(self.optuna)
 
     @property
-    def running(self) -> list[Row]:
-        """The trials that run, here or elsewhere."""
-        found = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [_row(trial) for trial in found if _counts(trial)]
-
-    @property
     def best(self) -> list[Row]:
         """The best trial; of several metrics those that no other beats in all; none yet, none."""
         return best(self.optuna)
@@ -194,6 +190,12 @@ def rows(study: optuna.Study) -> list[Row]:
     """The trials of a study that have ended, by number; interrupted ones left out."""
     trials = study.get_trials(deepcopy=False, states=tuple(_STATES))
     return [_row(trial) for trial in trials if _counts(trial)]
+
+
+def running(study: optuna.Study) -> list[Row]:
+    """The trials of a study that run, here or elsewhere."""
+    found = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [_row(trial) for trial in found if _counts(trial)]
 
 
 def best(study: optuna.Study) -> list[Row]:
@@ -221,7 +223,7 @@ def connect(storage: str) -> BaseStorage:
         url = storage.replace("postgresql://", "postgresql+psycopg://", 1)
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:
-        raise _unreachable(storage, error) from None
+        raise unreachable(storage, error) from None
 
 
 def _sqlite(storage: str) -> RDBStorage:
@@ -234,12 +236,16 @@ def _sqlite(storage: str) -> RDBStorage:
     return RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 60}})
 
 
-def _unreachable(storage: str, error: Exception) -> ConfigError:
+def unreachable(storage: str, error: Exception) -> ConfigError:
     cause = error.__cause__ or error
     missing = next((each for each in (cause, error) if isinstance(each, ModuleNotFoundError)), None)
     hint = "look at the URL, and whether the server is up"
     if missing is not None or "psycopg" in str(error):
-        hint = "pip install 'dlctl[postgresql]'" if "postgres" in storage else f"pip install {missing and missing.name}"
+        hint = (
+            "pip install 'dlctl[postgresql]'"
+            if "postgres" in storage
+            else f"pip install {missing and missing.name}"
+        )
     reason = next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
     secret = redact.url_password(storage)
     reason = reason.replace(secret, "***") if secret else reason
@@ -251,7 +257,9 @@ def _unreachable(storage: str, error: Exception) -> ConfigError:
     )
 
 
-def create(storage: BaseStorage, name: str, directions: Sequence[str], space: Space, **parts: Any) -> optuna.Study:
+def create(
+    storage: BaseStorage, name: str, directions: Sequence[str], space: Space, **parts: Any
+) -> optuna.Study:
     """Open a study, or make it.
 
     Raises:
@@ -321,7 +329,9 @@ def _older_than(trial: FrozenTrial, seconds: float) -> bool:
 
 
 def _row(trial: FrozenTrial) -> Row:
-    pruned_at = [trial.intermediate_values[max(trial.intermediate_values)]] if trial.intermediate_values else []
+    pruned_at = (
+        [trial.intermediate_values[max(trial.intermediate_values)]] if trial.intermediate_values else []
+    )
     error = trial.user_attrs.get("error")
     return Row(
         trial.number,

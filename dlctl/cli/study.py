@@ -1,0 +1,152 @@
+"""``dlctl study``: what searches have come to, and how to stop one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlctl.cli import complete, options, render, sweep
+from dlctl.errors import ConfigError, NotFoundError, UsageError
+from dlctl.project import Project, shown
+
+if TYPE_CHECKING:
+    import optuna
+
+    from dlctl.sweep.sweeps import Sweep
+
+app = typer.Typer(help="Look at searches: their trials and the best of them; stop one.")
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="`last`, a study's name or its directory.", autocompletion=complete.studies
+    ),
+]
+
+
+def _open(name: str, storage: str | None) -> "tuple[Sweep, optuna.Study]":
+    from dlctl.sweep import study as studies
+    from dlctl.sweep import sweeps
+
+    found = sweeps.find(Project.find(), name)
+    return found, studies.load(studies.connect(sweeps.storage_of(found, storage)), found.study)
+
+
+@app.command("status")
+def status(
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="One of them.", autocompletion=complete.studies)
+    ] = None,
+    storage: options.Storage = None,
+    json: options.Json = False,
+) -> None:
+    """Tell how far a study has come; without a name, list the studies."""
+    from dlctl.sweep import sweeps
+
+    if study is None:
+        _list(sweeps.every(Project.find()), as_json=json)
+        return
+    from dlctl.sweep.study import rows, running, where
+
+    found, known = _open(study, storage)
+    ended, now = rows(known), running(known)
+    counts = {state: sum(row.state == state for row in ended) for state in ("complete", "pruned", "failed")}
+    counts["running"] = len(now)
+    if json:
+        facts = {"study": found.study, "dir": str(found.dir), "status": found.status}
+        render.as_json({**facts, "wanted": found.trials, "counts": counts})
+        return
+    told = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    lines = {"status": found.status, "trials": f"{told or 'none yet'}, of {found.trials}"}
+    lines |= {"searched": " ".join(f"{k}={v}" for k, v in found.space["parameters"].items())}
+    lines |= {"storage": where(found.storage), "sweep": shown(found.dir)}
+    render.metrics({}, lines)
+
+
+def _list(found: "list[Sweep]", *, as_json: bool) -> None:
+    if as_json:
+        facts = [{"study": each.study, "dir": str(each.dir), "status": each.status} for each in found]
+        render.as_json({"studies": facts})
+    elif not found:
+        render.note("no studies yet: dlctl sweep makes one")
+    else:
+        rows = [[each.study, each.status, str(each.trials), shown(each.dir)] for each in found]
+        render.table(("study", "status", "trials", "directory"), rows)
+
+
+@app.command("trials")
+def trials(study: Name, storage: options.Storage = None, json: options.Json = False) -> None:
+    """List the trials that have ended."""
+    from dlctl.sweep.study import best, rows
+
+    found, known = _open(study, storage)
+    if json:
+        render.as_json(sweep.facts(found, rows(known), best(known)))
+    else:
+        sweep.table(found, rows(known), best(known))
+
+
+@app.command("best")
+def best(
+    study: Name,
+    as_experiment: Annotated[
+        str | None,
+        typer.Option("--as-experiment", metavar="NAME", help="Write its values as an experiment config."),
+    ] = None,
+    storage: options.Storage = None,
+    json: options.Json = False,
+) -> None:
+    """Show the best trial, or make an experiment of it."""
+    from dlctl.sweep import study as studies
+
+    found, known = _open(study, storage)
+    first = studies.best(known)
+    if not first:
+        raise NotFoundError(
+            f"no trial of {found.study} is complete", hint=f"dlctl study trials {found.study}"
+        )
+    written = _write(found, first[0], as_experiment) if as_experiment is not None else None
+    if json:
+        more = {"experiment": str(written)} if written else {}
+        render.as_json(sweep.facts(found, first, first) | more)
+        return
+    if written is None:
+        sweep.table(found, first, first)
+        return
+    print(shown(written))
+    if len(first) > 1:
+        render.note(f"of {len(first)} trials that none beats, trial {first[0].number}")
+    render.note(f"to train it: dlctl train --exp {as_experiment}")
+
+
+def _write(found: "Sweep", row: Any, name: str) -> Path:
+    """Write an experiment; never over another one."""
+    import re
+
+    from dlctl.composition.compose import load
+    from dlctl.files import atomic_write
+    from dlctl.sweep import results
+
+    project = Project.find()
+    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
+        raise UsageError(f"'{name}' cannot name an experiment", hint="letters, digits, - and _")
+    if not project.found:
+        raise UsageError("an experiment is written into a project, and there is none here")
+    file = results.experiment_file(project.configs or project.root / "configs", name)
+    if file.exists():
+        raise ConfigError(f"{shown(file)} exists already", hint="choose another name, or remove it")
+    if row.dir is None or not Path(row.dir).is_dir():
+        raise NotFoundError(f"the run of trial {row.number} is not there any more")
+    said = load(project, Path(row.dir) / ".hydra").overrides
+    file.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(file, results.experiment(found, row, name, said).encode())
+    return file
+
+
+@app.command("stop")
+def stop(study: Name, storage: options.Storage = None) -> None:
+    """Let running trials finish and start no new ones."""
+    from dlctl.sweep.study import STOP
+
+    found, known = _open(study, storage)
+    known.set_user_attr(STOP, True)
+    render.note(f"{found.study} starts no more trials; the same dlctl sweep command goes on with it")

@@ -1,0 +1,355 @@
+"""``dlctl sweep``: search for the best values, in trials that may fail, be killed and be taken up again."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlctl.cli import complete, options, render
+from dlctl.errors import ConfigError, DlctlError, Interrupted, UsageError
+from dlctl.project import Project, shown
+
+if TYPE_CHECKING:
+    import optuna
+
+    from dlctl.sweep.plan import Asked, Plan
+    from dlctl.sweep.study import Row, Study
+    from dlctl.sweep.sweeps import Sweep
+
+# All trials stand in the table at the end, unless there are more; then the best and the failed ones.
+_MANY = 30
+
+
+def _option(names: tuple[str, ...], help: str, metavar: str | None = None, **more: Any) -> Any:
+    return typer.Option(*names, metavar=metavar, help=help, **more)
+
+
+def command(
+    overrides: options.Searched = None,
+    experiment: options.Experiment = None,
+    search: Annotated[
+        str | None,
+        _option(("--search",), "A config of hparams_search.", "NAME", autocompletion=complete.searches),
+    ] = None,
+    trials: Annotated[int | None, _option(("--trials",), "How many trials are to end.", min=1)] = None,
+    jobs: Annotated[int | None, _option(("--jobs",), "How many run at once.", min=1)] = None,
+    study: Annotated[
+        str | None,
+        _option(
+            ("--study",), "Its name; one that is there goes on.", "NAME", autocompletion=complete.studies
+        ),
+    ] = None,
+    storage: options.Storage = None,
+    sampler: Annotated[
+        str | None,
+        _option(("--sampler",), "Chooses the values.", "NAME", autocompletion=complete.samplers),
+    ] = None,
+    pruner: Annotated[
+        str | None,
+        _option(("--pruner",), "Stops trials that promise nothing.", "NAME", autocompletion=complete.pruners),
+    ] = None,
+    timeout: Annotated[
+        str | None, _option(("--timeout",), "Start no new trials after 2h, 30m, ...", "TIME")
+    ] = None,
+    keep_going: Annotated[
+        bool | None,
+        typer.Option("--keep-going/--fail-fast", help="Go on after a trial that failed?", show_default=False),
+    ] = None,
+    zipped: Annotated[
+        bool, _option(("--zip",), "Take the first values together, then the second ones, ...")
+    ] = False,
+    test_best: Annotated[bool, _option(("--test-best",), "Test the best trial at the end.")] = False,
+    dry_run: Annotated[
+        bool, _option(("--dry-run",), "Check and show the search; run and write nothing.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Search for the best values of a config, in several trials at once.
+
+    dlctl sweep 'model.optimizer.lr=tag(log,interval(1e-4,1e-1))' data.batch_size=32,64 --trials 30 --jobs 2
+    """
+    from dlctl.sweep import plan as plans
+    from dlctl.sweep.plan import Asked
+
+    asked = Asked(
+        search=search, experiment=experiment, trials=trials, jobs=jobs, study=study, storage=storage,
+        sampler=sampler, pruner=pruner, timeout=timeout, keep_going=keep_going, zipped=zipped,
+    )  # fmt: skip
+    _refuse_nonsense(asked)
+    project = Project.find()
+    if not dry_run:
+        from dlctl.sweep import worker
+
+        worker.preload()  # imports torch for the trials while the search is composed and checked
+    plan = plans.make(project, options.as_overrides(overrides), asked)
+    sweep, goes_on = _sweep(project, plan)
+    if dry_run:
+        _show(plan, sweep, goes_on, as_json=json)
+        return
+    _run(project, plan, sweep, goes_on, test_best=test_best, as_json=json)
+
+
+def _refuse_nonsense(asked: "Asked") -> None:
+    name = asked.study
+    if name is not None and (not name or name in (".", "..", "last") or "/" in name or "\\" in name):
+        raise UsageError(
+            f"'{name}' cannot name a study", hint="letters, digits, - and _: --study lr-and-size"
+        )
+
+
+def _sweep(project: Project, plan: "Plan") -> tuple["Sweep", bool]:
+    """The sweep that the command means: one to go on with, or a new one."""
+    from dlctl.sweep import sweeps
+    from dlctl.sweep.sweeps import Sweep
+
+    for known in sweeps.every(project):
+        same = known.study == plan.study if plan.study else known.command == plan.command
+        if same and (plan.study or known.status not in ("done", "failed")):
+            return known, True
+    directory = plan.directory if plan.study else sweeps.free(plan.directory)
+    new = Sweep(
+        study=plan.study or directory.name,
+        dir=directory,
+        storage=plan.storage or f"sqlite:///{directory / sweeps.DATABASE}",
+        command=plan.command,
+        space=plan.space.facts,
+        metrics=list(plan.metrics),
+        directions=list(plan.directions),
+        trials=plan.trials,
+        overrides=list(plan.lines),
+    )
+    return new, False
+
+
+def _run(
+    project: Project, plan: "Plan", sweep: "Sweep", goes_on: bool, *, test_best: bool, as_json: bool
+) -> None:
+    from dlctl.cli import trial
+    from dlctl.cli.sweep_view import View
+    from dlctl.sweep.study import Study
+    from dlctl.sweep.worker import Worker
+
+    found = _study(plan, sweep, goes_on)
+    sweep = _begin(project, plan, sweep)
+    study = Study(found, plan.space, plan.trials)
+    study.stop(False)
+    _introduce(project, plan, sweep, study, goes_on)
+    status = "failed"
+    try:
+        with View(plan, sweep, study) as view:
+            Worker(plan, study, sweep.dir, trial.run, view).run(["dlctl", *sys.argv[1:]])
+        status = "done" if len(study.rows) >= plan.trials else "stopped"
+    except Interrupted as error:
+        status = "interrupted"
+        _interrupted(sweep, study, error)
+        raise
+    finally:
+        from dlctl.sweep import results
+
+        sweep = _end(sweep, status)
+        results.write(sweep, found, report=status in ("done", "stopped"))
+    tested = _test(sweep, study) if test_best and study.best else None
+    report(sweep, study.rows, study.best, tested, as_json=as_json)
+    if any(row.state == "failed" for row in study.rows):
+        raise typer.Exit(5)
+
+
+def _study(plan: "Plan", sweep: "Sweep", goes_on: bool) -> "optuna.Study":
+    """The study in its storage, which is reached before anything is started."""
+    import warnings
+
+    import optuna
+    from hydra.utils import instantiate
+    from optuna.exceptions import ExperimentalWarning
+
+    from dlctl.sweep import study as studies
+    from dlctl.sweep import sweeps
+
+    warnings.simplefilter("ignore", ExperimentalWarning)
+    where = plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage)
+    storage = studies.connect(where)
+    parts = {}
+    for name, config in {"sampler": dict(plan.sampler), "pruner": dict(plan.pruner)}.items():
+        try:
+            seed = config.get("seed")
+            if name == "sampler" and isinstance(seed, int):
+                # A study that goes on must not draw the same values again.
+                config["seed"] = seed + _known_trials(storage, sweep.study)
+            parts[name] = instantiate(config)
+        except Exception as error:
+            cause = error.__cause__ or error
+            raise ConfigError(
+                f"cannot build the {name} {config.get('_target_')}: {cause}".splitlines()[0],
+                hint=f"look at {name}, or choose another: dlctl list {name}",
+                key=name,
+            ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return studies.create(storage, sweep.study, plan.directions, plan.space, **parts)
+    except DlctlError:
+        raise
+    except Exception as error:
+        raise studies.unreachable(where, error) from None
+
+
+def _known_trials(storage: Any, name: str) -> int:
+    import optuna
+
+    try:
+        return len(optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False))
+    except KeyError:
+        return 0
+
+
+def _begin(project: Project, plan: "Plan", sweep: "Sweep") -> "Sweep":
+    from dataclasses import replace
+
+    from dlctl.sweep import sweeps
+
+    return sweeps.begin(project, replace(sweep, trials=plan.trials, command=plan.command))
+
+
+def _end(sweep: "Sweep", status: Any) -> "Sweep":
+    from dlctl.runs import manifest
+
+    return sweep.save(status=status, ended=manifest.now())
+
+
+def _introduce(project: Project, plan: "Plan", sweep: "Sweep", study: "Study", goes_on: bool) -> None:
+    if not project.found:
+        render.note(f"no project here: the packaged configs, logs in {shown(project.logs)}")
+    done = len(study.rows)
+    going = f"going on with {sweep.study}: {done} of {plan.trials} trials are done" if goes_on else None
+    render.note(going or f"study {sweep.study}: {plan.trials} trials, {_goals(sweep)}, in {shown(sweep.dir)}")
+    if lost := study.recover():
+        numbers = ", ".join(map(str, lost))
+        render.note(f"trials whose worker is gone are tried again: {numbers}")
+
+
+def _goals(sweep: "Sweep") -> str:
+    return ", ".join(f"{d} {m}" for d, m in zip(sweep.directions, sweep.metrics, strict=True))
+
+
+def _interrupted(sweep: "Sweep", study: "Study", error: Interrupted) -> None:
+    words = [word for word in sys.argv[1:] if word != "--json"]
+    if "--study" not in words and not any(word.startswith("--study=") for word in words):
+        words += ["--study", sweep.study]
+    import shlex
+
+    from dlctl import redact
+
+    render.note(
+        f"{error} stopped the search in {shown(sweep.dir)}: {len(study.rows)} of {sweep.trials} trials are done"
+    )
+    again = redact.text(shlex.join(words))
+    render.console(stderr=True).print(f"to go on: dlctl {again}", markup=False)
+
+
+def _test(sweep: "Sweep", study: "Study") -> dict[str, Any]:
+    """Test the best trial; of several the first."""
+    from dlctl.cli import eval as evaluation
+
+    name = f"{sweep.study}/{study.best[0].number}"
+    run, _ = evaluation.evaluated(name)
+    return {"run": run.id, "evaluated": name, "metrics": run.manifest.metrics}
+
+
+def report(
+    sweep: "Sweep",
+    rows: "list[Row]",
+    best: "list[Row]",
+    tested: dict[str, Any] | None,
+    *,
+    as_json: bool,
+) -> None:
+    """What came out of a search."""
+    if as_json:
+        more = {"test": tested} if tested else {}
+        render.as_json(facts(sweep, rows, best) | more)
+        return
+    shown_rows = rows
+    if len(rows) > _MANY:
+        worth = {row.number for row in best} | {row.number for row in rows if row.state == "failed"}
+        shown_rows = [row for row in rows if row.number in worth]
+    table(sweep, shown_rows, best)
+    lines = {}
+    for row in best[:1]:
+        lines["best"] = f"{sweep.study}/{row.number}"
+        lines["evaluate"] = f"dlctl eval {sweep.study}/{row.number}"
+        lines["experiment"] = f"dlctl study best {sweep.study} --as-experiment NAME"
+    lines["sweep"] = shown(sweep.dir)
+    if (sweep.dir / "report.html").is_file():
+        lines["report"] = shown(sweep.dir / "report.html")
+    render.metrics(tested["metrics"] if tested else {}, lines)
+
+
+def facts(sweep: "Sweep", rows: "list[Row]", best: "list[Row]") -> dict[str, Any]:
+    """A study as JSON."""
+
+    def fact(row: "Row") -> dict[str, Any]:
+        found = {
+            "number": row.number,
+            "state": row.state,
+            "params": row.params,
+            "values": row.values,
+            "run": f"{sweep.study}/{row.number}" if row.dir else None,
+        }
+        return found | ({"error": row.error} if row.error else {})
+
+    return {
+        "study": sweep.study,
+        "dir": str(sweep.dir),
+        "trials": [fact(row) for row in rows],
+        "best": [fact(row) for row in best],
+    }
+
+
+def table(sweep: "Sweep", rows: "list[Row]", best: "list[Row]") -> None:
+    """Trials one a line, the best marked."""
+    names = list(dict.fromkeys(name for row in rows for name in row.params))
+    first = {row.number for row in best}
+    failures = any(row.error for row in rows)
+    columns = ["trial", "state", *sweep.metrics, *_shortest(names), "time", *(["error"] if failures else [])]
+    lines = []
+    for row in rows:
+        values = [render.number(value) for value in row.values] + ["-"] * len(sweep.metrics)
+        params = [render.value(row.params.get(name)) for name in names]
+        star = "*" if row.number in first else ""
+        error = [render.escaped(row.error or "")] if failures else []
+        state = f"[{render.STATES.get(row.state, 'default')}]{row.state}[/]"
+        time = render.duration(row.seconds)
+        lines.append([f"{row.number}{star}", state, *values[: len(sweep.metrics)], *params, time, *error])
+    render.table(columns, lines)
+
+
+def _shortest(names: list[str]) -> list[str]:
+    """Names without what they have in common with none: the last part, where that is enough."""
+    last = [name.rpartition(".")[2] for name in names]
+    return [short if last.count(short) == 1 else name for short, name in zip(last, names, strict=True)]
+
+
+def _show(plan: "Plan", sweep: "Sweep", goes_on: bool, *, as_json: bool) -> None:
+    """What a search would do."""
+    from dlctl.sweep.study import where
+
+    storage = where(sweep.storage)
+    if as_json:
+        render.as_json(
+            {
+                "study": sweep.study,
+                "dir": str(sweep.dir),
+                "status": "dry-run",
+                **plan.space.facts,
+                "trials": plan.trials,
+                "metrics": dict(zip(plan.metrics, plan.directions, strict=True)),
+            }
+        )
+        return
+    lines = {each.key: each.text for each in plan.space.parameters}
+    lines |= {"mode": {"grid": "all combinations", "zip": "pairwise", "search": "search"}[plan.space.mode]}
+    lines |= {"trials": f"{plan.trials}, {plan.jobs} at once", "metric": _goals(sweep)}
+    if plan.space.mode == "search":
+        lines |= {"sampler": str(plan.sampler["_target_"]), "pruner": str(plan.pruner["_target_"])}
+    lines |= {"overrides": " ".join(plan.lines) or "-", "storage": storage}
+    render.metrics({}, lines)
+    render.note(f"would {'go on' if goes_on else 'search'} in {shown(sweep.dir)}")

@@ -1,0 +1,302 @@
+"""One worker: ask for a trial, run it in a process of its own, tell how it ended; several at once."""
+
+import math
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import connection, forkserver
+from pathlib import Path
+from typing import Any, Protocol
+
+from optuna.trial import Trial
+
+from dlctl.composition.compose import Composed
+from dlctl.errors import ConfigError, DlctlError, Interrupted
+from dlctl.runs import manifest, store
+from dlctl.runs.stop import Stop
+from dlctl.sweep.plan import Plan
+from dlctl.sweep.study import Row, Study
+
+# Seconds that a trial has to end by itself once it was asked to.
+_GRACE = 10.0
+_PATIENCE = 0.25
+# What every trial needs, imported once, in the process that the trials are forked from.
+PRELOADED = "dlctl.cli.preloaded"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the process of a trial is given.
+
+    Attributes:
+        composed: its config.
+        directory: of its run.
+        trial: ``{"study", "number"}``.
+        slot: which of the jobs it is, counted from 0.
+        jobs: how many run at once.
+        argv: the command line of the sweep.
+    """
+
+    composed: Composed
+    directory: Path
+    trial: dict[str, Any]
+    slot: int
+    jobs: int
+    argv: list[str]
+
+
+@dataclass
+class Running:
+    """A trial that runs, and what it has told so far."""
+
+    trial: Trial
+    params: dict[str, Any]
+    process: Any
+    pipe: connection.Connection
+    slot: int
+    started: float = field(default_factory=time.monotonic)
+    dir: str | None = None
+    epoch: int = 0
+    epochs: int = 0
+    value: float | None = None
+    ended: dict[str, Any] | None = None
+    stopping: bool = False
+
+
+class Watcher(Protocol):
+    """Whoever shows a search."""
+
+    def ended(self, row: Row) -> None:
+        """A trial has ended."""
+
+    def tick(self, running: Sequence[Running]) -> None:
+        """A moment has passed."""
+
+
+def preload() -> None:
+    """Begin to import what trials need, while other things are done."""
+    multiprocessing.set_forkserver_preload([PRELOADED])
+    forkserver.ensure_running()
+
+
+class Worker:
+    """Runs the trials of a study until there are enough.
+
+    Args:
+        plan: what is searched.
+        study: where trials come from and are told.
+        sweep: the directory of the sweep.
+        target: runs in the process of a trial, given its job and the pipe to talk to this one.
+        watcher: shows what happens.
+    """
+
+    def __init__(
+        self, plan: Plan, study: Study, sweep: Path, target: Callable[..., None], watcher: Watcher
+    ) -> None:
+        self._plan = plan
+        self._study = study
+        self._sweep = sweep
+        self._target = target
+        self._watcher = watcher
+        self._running: list[Running] = []
+        self._started = time.monotonic()
+        self._failed = False
+        self._stop = Stop("stopping the running trials; they will be tried again")
+
+    def run(self, argv: list[str]) -> None:
+        """Run trials until there are enough, time is up or somebody asks to stop.
+
+        Raises:
+            Interrupted: a signal; the trials that ran are going to be tried again.
+            ConfigError: the metric to optimize is not logged.
+        """
+        preload()
+        with self._stop:
+            self._stop.graceful = True
+            try:
+                while self._fill(argv) or self._running:
+                    self._wait()
+                    self._watcher.tick(self._running)
+                    if self._stop.requested is not None:
+                        raise Interrupted(self._stop.requested)
+                    if self._failed and not self._plan.keep_going:
+                        break
+            finally:
+                self._end_all()
+
+    def _fill(self, argv: list[str]) -> bool:
+        """Start trials in the slots that are free; whether one was started."""
+        begun = False
+        while len(self._running) < self._plan.jobs and self._may_start():
+            trial = self._study.next()
+            if trial is None:
+                break
+            self._start(trial, argv)
+            begun = True
+        return begun
+
+    def _may_start(self) -> bool:
+        late = self._plan.timeout is not None and time.monotonic() - self._started > self._plan.timeout
+        halted = self._failed and not self._plan.keep_going
+        return not late and not halted and self._stop.requested is None and not self._study.stopped
+
+    def _start(self, trial: Trial, argv: list[str]) -> None:
+        """Start the process of a trial; one whose config is wrong has failed."""
+        slot = next(n for n in range(self._plan.jobs) if n not in [each.slot for each in self._running])
+        here, there = multiprocessing.get_context("forkserver").Pipe()
+        running = Running(trial, dict(trial.params), None, here, slot)
+        try:
+            composed = self._plan.trial(trial.number, running.params)
+            directory = self._plan.run_dir(composed, self._sweep)
+        except DlctlError as fault:
+            self._end(running, "failed", error=str(fault))
+            return
+        about = {"study": self._study.optuna.study_name, "number": trial.number}
+        job = Job(composed, directory, about, slot, self._plan.jobs, argv)
+        process: Any = multiprocessing.get_context("forkserver").Process(
+            target=self._target, args=(job, there), daemon=False
+        )
+        # Nobody must be able to stop us between the process and our knowing of it.
+        running.process = process
+        self._running.append(running)
+        process.start()
+        there.close()
+
+    def _wait(self) -> None:
+        """Hear what the trials say, for a moment."""
+        sources: dict[Any, Running] = {}
+        for each in self._running:
+            sources[each.process.sentinel] = each
+            if not each.pipe.closed:
+                sources[each.pipe] = each
+        ready = connection.wait(list(sources), timeout=_PATIENCE)
+        for each in {id(sources[source]): sources[source] for source in ready}.values():
+            self._hear(each)
+            if each.process.exitcode is not None:
+                self._hear(each)
+                self._gone(each)
+
+    def _hear(self, running: Running) -> None:
+        """Take what a trial has sent; its process may be gone in the middle of it."""
+        try:
+            while not running.pipe.closed and running.pipe.poll():
+                kind, what = running.pipe.recv()
+                if kind == "started":
+                    running.dir = what
+                    running.trial.set_user_attr("dir", what)
+                elif kind == "epoch":
+                    self._epoch(running, **what)
+                else:
+                    running.ended = what
+        except (EOFError, OSError):
+            running.pipe.close()
+
+    def _epoch(self, running: Running, epoch: int, epochs: int, metrics: dict[str, float | None]) -> None:
+        """Relay a metric to the pruner, and its answer to the trial."""
+        running.epoch, running.epochs = epoch, epochs
+        value = metrics.get(self._plan.metrics[0])
+        prune = False
+        if value is not None and math.isfinite(value):
+            running.value = value
+            if self._study.prunes:
+                prune = self._study.report(running.trial, value, epoch) and epoch < epochs
+        running.pipe.send(prune)
+
+    def _gone(self, running: Running) -> None:
+        """The process of a trial is over: find out how, and tell the study."""
+        running.process.join()
+        # What it has started, loaders and ranks, goes with it.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        ended = running.ended or _died(running)
+        if running.stopping and ended["status"] != "done":
+            self._interrupt(running)
+        elif ended["status"] == "done":
+            self._complete(running, ended["metrics"])
+        else:
+            self._end(running, ended["status"], error=ended.get("error"))
+
+    def _complete(self, running: Running, metrics: dict[str, float | None]) -> None:
+        absent = [name for name in self._plan.metrics if name not in metrics]
+        if absent:
+            self._end(running, "failed", error=f"the metric '{absent[0]}' was not logged")
+            raise _not_logged(absent[0], metrics)
+        values = [metrics[name] for name in self._plan.metrics]
+        for name, value in zip(self._plan.metrics, values, strict=True):
+            if value is None or not math.isfinite(value):
+                self._end(running, "failed", error=f"{name} is {value}")
+                return
+        self._end(running, "complete", [float(value) for value in values if value is not None])
+
+    def _end(
+        self, running: Running, state: Any, values: Sequence[float] = (), error: str | None = None
+    ) -> None:
+        if running in self._running:
+            self._running.remove(running)
+        running.pipe.close()
+        self._study.finish(running.trial, state, values, error)
+        self._failed = self._failed or state == "failed"
+        row = next(row for row in self._study.rows if row.number == running.trial.number)
+        self._watcher.ended(row)
+
+    def _interrupt(self, running: Running) -> None:
+        self._running.remove(running)
+        running.pipe.close()
+        self._study.interrupt(running.trial, "stopped")
+
+    def _end_all(self) -> None:
+        """Stop all trials that still run; they will be tried again."""
+        for each in self._running:
+            each.stopping = True
+            if each.process.pid is not None:
+                each.process.terminate()
+        deadline = time.monotonic() + _GRACE
+        try:
+            while self._running and time.monotonic() < deadline:
+                self._wait()
+        finally:
+            for each in [*self._running]:
+                with suppress(ProcessLookupError, AttributeError):
+                    each.process.kill()
+                    each.process.join(5)
+                _died(each, "interrupted")
+                self._interrupt(each)
+
+
+def _died(running: Running, status: str = "failed") -> dict[str, Any]:
+    """How a process ended that could not say so itself; written into its run too."""
+    code = running.process.exitcode
+    reason = f"its process ended with exit code {code}"
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+        reason = f"its process was killed by {name}" + (": out of memory?" if name == "SIGKILL" else "")
+    if running.dir is not None:
+        with suppress(DlctlError, OSError):
+            run = store.open_run(Path(running.dir))
+            if run.manifest.status in ("running", "lost"):
+                error = None if status == "interrupted" else {"type": "Killed", "message": reason}
+                run.note(status=status, ended=manifest.now(), error=error)
+    return {"status": "failed", "error": reason}
+
+
+def _not_logged(name: str, metrics: dict[str, float | None]) -> ConfigError:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, metrics, n=2, cutoff=0.6)
+    hint = (
+        f"did you mean {' or '.join(close)}?"
+        if close
+        else f"it logs {', '.join(sorted(metrics)) or 'nothing'}"
+    )
+    if name.startswith("test"):
+        hint = f"trials are not tested: optimize a metric of the validation; {hint}"
+    return ConfigError(
+        f"the metric '{name}' is logged nowhere: the first trial ended without it",
+        hint=hint,
+        key="optimized_metric",
+        suggestions=close,
+    )
