@@ -33,7 +33,7 @@ $(READY_DEV): pyproject.toml | $(BIN)/python
 	@touch $@ $(READY)
 
 $(READY_SLOW): pyproject.toml | $(BIN)/python
-	$(PIP) --editable '.[dev,mlflow,wandb]'
+	$(PIP) --editable '.[dev,mlflow,postgresql,wandb]'
 	@touch $@ $(READY) $(READY_DEV)
 
 train: $(READY) ## Train the example: a small net on real MNIST digits, no download

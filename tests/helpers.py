@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from typing import Any
 
 import torch
@@ -98,3 +99,74 @@ class ScalarModule(MNISTLitModule):
         self.log("train/mean", loss, on_step=False, on_epoch=True)
         self.log("train/max", loss, on_step=False, on_epoch=True, reduce_fx="max")
         return loss
+
+
+class Trouble(Callback):
+    """Does to a trial what can happen to one: after its first batch, if its seed is the one."""
+
+    def __init__(self, kind: str, seed: int) -> None:
+        self.kind, self.seed = kind, seed
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if torch.initial_seed() == self.seed:
+            getattr(self, self.kind)()
+
+    def on_validation_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        if torch.initial_seed() == self.seed and self.kind == "metric" and not trainer.sanity_checking:
+            module.log("val/odd", float("nan"))
+        elif not trainer.sanity_checking:
+            module.log("val/odd", 1.0)
+
+    def metric(self) -> None:
+        pass
+
+    def raises(self) -> None:
+        raise ValueError("a bad day")
+
+    def aborts(self) -> None:
+        os.abort()
+
+    def killed(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def leaves(self) -> None:
+        os._exit(3)
+
+    def memory(self) -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+        torch.zeros(2**40)
+
+    def waits(self) -> None:
+        time.sleep(60)
+
+
+class Diary(Callback):
+    """Notes when a trial trains: one line a trial and process, start and end."""
+
+    def __init__(self, file: str, pause: float = 0.0) -> None:
+        self.file, self.pause = file, pause
+
+    def _note(self, what: str, module: Any) -> None:
+        with open(self.file, "a") as stream:  # noqa: PTH123 - one write, appended whole
+            stream.write(
+                f"{what} {os.getpid()} {time.time()} {torch.initial_seed()} {torch.get_num_threads()}\n"
+            )
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        self._note("start", module)
+        time.sleep(self.pause)
+
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+        self._note("end", module)
+
+
+class Odd(MNISTLitModule):
+    """Names a metric that it logs only when it is tested, in a way that source does not tell."""
+
+    def on_test_epoch_end(self) -> None:
+        name = "/".join(["val", "later"])
+        self.log(name, 1.0)

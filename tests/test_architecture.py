@@ -14,7 +14,8 @@ PACKAGE = Path(dlctl.__file__).parent
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "optuna", "plotly", "questionary", "torchvision"}
 # Left may import right; everything may import errors, extras, files, redact and the package itself.
 ALLOWED = {
-    "cli": {"pipeline", "composition", "runs", "project", "utils"},
+    "cli": {"sweep", "pipeline", "composition", "runs", "project", "utils"},
+    "sweep": {"pipeline", "composition", "runs", "project"},
     "pipeline": {"runs", "utils", "project"},
     "composition": {"project"},
     "runs": {"project"},
@@ -67,6 +68,9 @@ def test_parts_import_only_what_they_may(part: str) -> None:
         ("eval last", HEAVY),
         ("show-config --exp example --origin", HEAVY - {"hydra", "omegaconf"}),
         ("check --exp example", HEAVY - {"hydra", "omegaconf"}),
+        ("sweep --dry-run", HEAVY - {"hydra", "omegaconf"}),
+        ("sweep seed=1,2 nope=3", HEAVY - {"hydra", "omegaconf"}),
+        ("study status", HEAVY),
         ("list", HEAVY - {"hydra", "omegaconf"}),
         ("doctor --help", HEAVY | {"yaml"}),
     ],

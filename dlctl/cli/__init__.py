@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,7 +16,7 @@ from dlctl.cli import complete, words
 from dlctl.errors import DlctlError, Interrupted, UsageError
 
 # The commands that compose a config, and whose users may know Hydra's options.
-_COMPOSING = ("train", "debug", "eval", "predict", "show-config", "check")
+_COMPOSING = ("train", "debug", "eval", "predict", "show-config", "check", "sweep")
 
 # Command -> its module and what --help says of it, which then need not be imported.
 COMMANDS = {
@@ -105,7 +106,7 @@ def run(argv: list[str]) -> int:
 
 def _refuse_multirun(argv: list[str]) -> None:
     if argv[:1] and argv[0] in _COMPOSING and {"-m", "--multirun"} & set(argv):
-        rest = " ".join(word for word in argv[1:] if word not in ("-m", "--multirun"))
+        rest = shlex.join(word for word in argv[1:] if word not in ("-m", "--multirun"))
         single = f"dlctl {argv[0]} takes one run at a time"
         raise UsageError(
             "-m is Hydra's: dlctl has a command of its own for many runs",

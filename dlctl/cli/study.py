@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlctl.cli import complete, options, render, sweep
+from dlctl.cli import complete, options, render, sweep_table
 from dlctl.errors import ConfigError, NotFoundError, UsageError
 from dlctl.project import Project, shown
 
@@ -24,11 +24,11 @@ Name = Annotated[
 
 
 def _open(name: str, storage: str | None) -> "tuple[Sweep, optuna.Study]":
-    from dlctl.sweep import study as studies
+    from dlctl.sweep import storage as storages
     from dlctl.sweep import sweeps
 
     found = sweeps.find(Project.find(), name)
-    return found, studies.load(studies.connect(sweeps.storage_of(found, storage)), found.study)
+    return found, storages.load(storages.connect(sweeps.storage_of(found, storage)), found.study)
 
 
 @app.command("status")
@@ -45,7 +45,8 @@ def status(
     if study is None:
         _list(sweeps.every(Project.find()), as_json=json)
         return
-    from dlctl.sweep.study import rows, running, where
+    from dlctl.sweep.storage import where
+    from dlctl.sweep.study import rows, running
 
     found, known = _open(study, storage)
     ended, now = rows(known), running(known)
@@ -80,9 +81,9 @@ def trials(study: Name, storage: options.Storage = None, json: options.Json = Fa
 
     found, known = _open(study, storage)
     if json:
-        render.as_json(sweep.facts(found, rows(known), best(known)))
+        render.as_json(sweep_table.facts(found, rows(known), best(known)))
     else:
-        sweep.table(found, rows(known), best(known))
+        sweep_table.table(found, rows(known), best(known))
 
 
 @app.command("best")
@@ -107,10 +108,10 @@ def best(
     written = _write(found, first[0], as_experiment) if as_experiment is not None else None
     if json:
         more = {"experiment": str(written)} if written else {}
-        render.as_json(sweep.facts(found, first, first) | more)
+        render.as_json(sweep_table.facts(found, first, first) | more)
         return
     if written is None:
-        sweep.table(found, first, first)
+        sweep_table.table(found, first, first)
         return
     print(shown(written))
     if len(first) > 1:

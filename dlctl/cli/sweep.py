@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlctl.cli import complete, options, render
+from dlctl.cli import complete, options, render, sweep_table
 from dlctl.errors import ConfigError, DlctlError, Interrupted, UsageError
 from dlctl.project import Project, shown
 
@@ -13,55 +13,69 @@ if TYPE_CHECKING:
     import optuna
 
     from dlctl.sweep.plan import Asked, Plan
-    from dlctl.sweep.study import Row, Study
+    from dlctl.sweep.study import Study
     from dlctl.sweep.sweeps import Sweep
 
-# All trials stand in the table at the end, unless there are more; then the best and the failed ones.
-_MANY = 30
 
-
-def _option(names: tuple[str, ...], help: str, metavar: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, metavar=metavar, help=help, **more)
+Search = Annotated[
+    str | None,
+    typer.Option(
+        "--search", metavar="NAME", help="A config of hparams_search.", autocompletion=complete.searches
+    ),
+]
+Trials = Annotated[int | None, typer.Option("--trials", min=1, help="How many trials are to end.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="How many run at once.")]
+StudyName = Annotated[
+    str | None,
+    typer.Option(
+        "--study",
+        metavar="NAME",
+        help="Its name; one of that name goes on.",
+        autocompletion=complete.studies,
+    ),
+]
+Sampler = Annotated[
+    str | None,
+    typer.Option("--sampler", metavar="NAME", help="Chooses the values.", autocompletion=complete.samplers),
+]
+Pruner = Annotated[
+    str | None,
+    typer.Option(
+        "--pruner",
+        metavar="NAME",
+        help="Stops trials that promise nothing.",
+        autocompletion=complete.pruners,
+    ),
+]
+Timeout = Annotated[
+    str | None, typer.Option("--timeout", metavar="TIME", help="Start no new trials after 2h, 30m, ...")
+]
+KeepGoing = Annotated[
+    bool | None,
+    typer.Option("--keep-going/--fail-fast", help="Go on after a trial that failed?", show_default=False),
+]
+Zipped = Annotated[
+    bool, typer.Option("--zip", help="Take the first values together, then the second ones, ...")
+]
+TestBest = Annotated[bool, typer.Option("--test-best", help="Test the best trial at the end.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and show the search only.")]
 
 
 def command(
     overrides: options.Searched = None,
     experiment: options.Experiment = None,
-    search: Annotated[
-        str | None,
-        _option(("--search",), "A config of hparams_search.", "NAME", autocompletion=complete.searches),
-    ] = None,
-    trials: Annotated[int | None, _option(("--trials",), "How many trials are to end.", min=1)] = None,
-    jobs: Annotated[int | None, _option(("--jobs",), "How many run at once.", min=1)] = None,
-    study: Annotated[
-        str | None,
-        _option(
-            ("--study",), "Its name; one that is there goes on.", "NAME", autocompletion=complete.studies
-        ),
-    ] = None,
+    search: Search = None,
+    trials: Trials = None,
+    jobs: Jobs = None,
+    study: StudyName = None,
     storage: options.Storage = None,
-    sampler: Annotated[
-        str | None,
-        _option(("--sampler",), "Chooses the values.", "NAME", autocompletion=complete.samplers),
-    ] = None,
-    pruner: Annotated[
-        str | None,
-        _option(("--pruner",), "Stops trials that promise nothing.", "NAME", autocompletion=complete.pruners),
-    ] = None,
-    timeout: Annotated[
-        str | None, _option(("--timeout",), "Start no new trials after 2h, 30m, ...", "TIME")
-    ] = None,
-    keep_going: Annotated[
-        bool | None,
-        typer.Option("--keep-going/--fail-fast", help="Go on after a trial that failed?", show_default=False),
-    ] = None,
-    zipped: Annotated[
-        bool, _option(("--zip",), "Take the first values together, then the second ones, ...")
-    ] = False,
-    test_best: Annotated[bool, _option(("--test-best",), "Test the best trial at the end.")] = False,
-    dry_run: Annotated[
-        bool, _option(("--dry-run",), "Check and show the search; run and write nothing.")
-    ] = False,
+    sampler: Sampler = None,
+    pruner: Pruner = None,
+    timeout: Timeout = None,
+    keep_going: KeepGoing = None,
+    zipped: Zipped = False,
+    test_best: TestBest = False,
+    dry_run: DryRun = False,
     json: options.Json = False,
 ) -> None:
     """Search for the best values of a config, in several trials at once.
@@ -77,10 +91,6 @@ def command(
     )  # fmt: skip
     _refuse_nonsense(asked)
     project = Project.find()
-    if not dry_run:
-        from dlctl.sweep import worker
-
-        worker.preload()  # imports torch for the trials while the search is composed and checked
     plan = plans.make(project, options.as_overrides(overrides), asked)
     sweep, goes_on = _sweep(project, plan)
     if dry_run:
@@ -127,8 +137,10 @@ def _run(
     from dlctl.cli import trial
     from dlctl.cli.sweep_view import View
     from dlctl.sweep.study import Study
-    from dlctl.sweep.worker import Worker
+    from dlctl.sweep.worker import Worker, preload
 
+    # Imports torch for the trials while the storage is opened.
+    preload()
     found = _study(plan, sweep, goes_on)
     sweep = _begin(project, plan, sweep)
     study = Study(found, plan.space, plan.trials)
@@ -149,7 +161,7 @@ def _run(
         sweep = _end(sweep, status)
         results.write(sweep, found, report=status in ("done", "stopped"))
     tested = _test(sweep, study) if test_best and study.best else None
-    report(sweep, study.rows, study.best, tested, as_json=as_json)
+    sweep_table.report(sweep, study.rows, study.best, tested, as_json=as_json)
     if any(row.state == "failed" for row in study.rows):
         raise typer.Exit(5)
 
@@ -162,12 +174,12 @@ def _study(plan: "Plan", sweep: "Sweep", goes_on: bool) -> "optuna.Study":
     from hydra.utils import instantiate
     from optuna.exceptions import ExperimentalWarning
 
-    from dlctl.sweep import study as studies
+    from dlctl.sweep import storage as storages
     from dlctl.sweep import sweeps
 
     warnings.simplefilter("ignore", ExperimentalWarning)
     where = plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage)
-    storage = studies.connect(where)
+    storage = storages.connect(where)
     parts = {}
     for name, config in {"sampler": dict(plan.sampler), "pruner": dict(plan.pruner)}.items():
         try:
@@ -185,11 +197,11 @@ def _study(plan: "Plan", sweep: "Sweep", goes_on: bool) -> "optuna.Study":
             ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return studies.create(storage, sweep.study, plan.directions, plan.space, **parts)
+        return storages.create(storage, sweep.study, plan.directions, plan.space, **parts)
     except DlctlError:
         raise
     except Exception as error:
-        raise studies.unreachable(where, error) from None
+        raise storages.unreachable(where, error) from None
 
 
 def _known_trials(storage: Any, name: str) -> int:
@@ -238,9 +250,8 @@ def _interrupted(sweep: "Sweep", study: "Study", error: Interrupted) -> None:
 
     from dlctl import redact
 
-    render.note(
-        f"{error} stopped the search in {shown(sweep.dir)}: {len(study.rows)} of {sweep.trials} trials are done"
-    )
+    done = f"{len(study.rows)} of {sweep.trials} trials are done"
+    render.note(f"{error} stopped the search in {shown(sweep.dir)}: {done}")
     again = redact.text(shlex.join(words))
     render.console(stderr=True).print(f"to go on: dlctl {again}", markup=False)
 
@@ -254,83 +265,9 @@ def _test(sweep: "Sweep", study: "Study") -> dict[str, Any]:
     return {"run": run.id, "evaluated": name, "metrics": run.manifest.metrics}
 
 
-def report(
-    sweep: "Sweep",
-    rows: "list[Row]",
-    best: "list[Row]",
-    tested: dict[str, Any] | None,
-    *,
-    as_json: bool,
-) -> None:
-    """What came out of a search."""
-    if as_json:
-        more = {"test": tested} if tested else {}
-        render.as_json(facts(sweep, rows, best) | more)
-        return
-    shown_rows = rows
-    if len(rows) > _MANY:
-        worth = {row.number for row in best} | {row.number for row in rows if row.state == "failed"}
-        shown_rows = [row for row in rows if row.number in worth]
-    table(sweep, shown_rows, best)
-    lines = {}
-    for row in best[:1]:
-        lines["best"] = f"{sweep.study}/{row.number}"
-        lines["evaluate"] = f"dlctl eval {sweep.study}/{row.number}"
-        lines["experiment"] = f"dlctl study best {sweep.study} --as-experiment NAME"
-    lines["sweep"] = shown(sweep.dir)
-    if (sweep.dir / "report.html").is_file():
-        lines["report"] = shown(sweep.dir / "report.html")
-    render.metrics(tested["metrics"] if tested else {}, lines)
-
-
-def facts(sweep: "Sweep", rows: "list[Row]", best: "list[Row]") -> dict[str, Any]:
-    """A study as JSON."""
-
-    def fact(row: "Row") -> dict[str, Any]:
-        found = {
-            "number": row.number,
-            "state": row.state,
-            "params": row.params,
-            "values": row.values,
-            "run": f"{sweep.study}/{row.number}" if row.dir else None,
-        }
-        return found | ({"error": row.error} if row.error else {})
-
-    return {
-        "study": sweep.study,
-        "dir": str(sweep.dir),
-        "trials": [fact(row) for row in rows],
-        "best": [fact(row) for row in best],
-    }
-
-
-def table(sweep: "Sweep", rows: "list[Row]", best: "list[Row]") -> None:
-    """Trials one a line, the best marked."""
-    names = list(dict.fromkeys(name for row in rows for name in row.params))
-    first = {row.number for row in best}
-    failures = any(row.error for row in rows)
-    columns = ["trial", "state", *sweep.metrics, *_shortest(names), "time", *(["error"] if failures else [])]
-    lines = []
-    for row in rows:
-        values = [render.number(value) for value in row.values] + ["-"] * len(sweep.metrics)
-        params = [render.value(row.params.get(name)) for name in names]
-        star = "*" if row.number in first else ""
-        error = [render.escaped(row.error or "")] if failures else []
-        state = f"[{render.STATES.get(row.state, 'default')}]{row.state}[/]"
-        time = render.duration(row.seconds)
-        lines.append([f"{row.number}{star}", state, *values[: len(sweep.metrics)], *params, time, *error])
-    render.table(columns, lines)
-
-
-def _shortest(names: list[str]) -> list[str]:
-    """Names without what they have in common with none: the last part, where that is enough."""
-    last = [name.rpartition(".")[2] for name in names]
-    return [short if last.count(short) == 1 else name for short, name in zip(last, names, strict=True)]
-
-
 def _show(plan: "Plan", sweep: "Sweep", goes_on: bool, *, as_json: bool) -> None:
     """What a search would do."""
-    from dlctl.sweep.study import where
+    from dlctl.sweep.storage import where
 
     storage = where(sweep.storage)
     if as_json:

@@ -29,7 +29,8 @@ def run(job: "Job", pipe: Connection) -> None:
 
     Args:
         job: what to do.
-        pipe: takes ("started", directory), ("epoch", {...}), answered by whether to stop, and ("ended", {...}).
+        pipe: takes ("started", directory), ("epoch", {...}), which is answered by whether to stop, and
+            ("ended", {...}).
     """
     _alone(job)
     _share(job)
@@ -37,17 +38,18 @@ def run(job: "Job", pipe: Connection) -> None:
     try:
         project = Project.find()
         found = record.start(project, job.composed, "trial", wanted=job.directory, trial=job.trial)
-    except DlctlError as error:
-        pipe.send(("ended", {"status": "failed", "metrics": {}, "error": str(error)}))
+    except Exception as error:
+        told = str(error) if isinstance(error, DlctlError) else f"{type(error).__name__}: {error}"
+        pipe.send(("ended", {"status": "failed", "metrics": {}, "error": told}))
         return
     pipe.send(("started", str(found.dir)))
     _print_to(found.dir / "output.log")
     # The ranks that Lightning starts join this run; with the command line of a search each would search.
     sys.argv = ["dlctl", "train"]
     sys.modules["__main__"].__spec__ = find_spec("dlctl.__main__")
-    error = _train(job, found, pipe)
+    reason = _train(job, found, pipe)
     facts = found.manifest
-    pipe.send(("ended", {"status": facts.status, "metrics": facts.metrics, "error": error}))
+    pipe.send(("ended", {"status": facts.status, "metrics": facts.metrics, "error": reason}))
 
 
 def _train(job: "Job", found: record.Run, pipe: Connection) -> str | None:

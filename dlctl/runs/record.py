@@ -98,7 +98,7 @@ def start(
         seed=config.get("seed"),
         git=git.state(project.root),
         versions=_versions(),
-        main_metric=config.get("optimized_metric"),
+        main_metric=_first(config.get("optimized_metric")),
         **{**process_identity(), **facts},
     )
     run = Run(directory, identity)
@@ -109,6 +109,11 @@ def start(
         (directory / "code.patch").write_bytes(text.encode("utf-8", "surrogateescape"))
     register(project, directory)
     return run
+
+
+def _first(names: Any) -> str | None:
+    """Of several metrics that a search optimizes the first."""
+    return names if names is None or isinstance(names, str) else next(map(str, names), None)
 
 
 def tags_of(config: Any) -> list[str]:

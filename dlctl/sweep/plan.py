@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf, open_dict
 
 from dlctl import redact
 from dlctl.composition import check, preflight
@@ -19,13 +19,9 @@ from dlctl.composition.resolving import hydra_values
 from dlctl.composition.search_path import loader
 from dlctl.errors import ConfigError, UsageError, raise_all
 from dlctl.project import Project
+from dlctl.sweep import settings as settings_of
 from dlctl.sweep import space as spaces
 from dlctl.sweep.space import Params, Space
-
-# What Hydra's Optuna plugin calls the settings of a study.
-_PLUGIN = {"trials": "n_trials", "jobs": "n_jobs", "storage": "storage", "direction": "direction"}
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_LESS_IS_MORE = re.compile(r"loss|err|perplexity|ppl|mae|mse|rmse|wer|cer", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,8 @@ class Plan:
         kept = [
             *self.lines,
             f"trials={self.trials}",
-            *(f"{m} {d}" for m, d in zip(self.metrics, self.directions, strict=True)),
+            *self.metrics,
+            *self.directions,
         ]
         kept += [f"{key}={text}" for key, text in self.space.facts["parameters"].items()]
         kept += [self.space.mode, str(self.sampler), str(self.pruner), self.storage or ""]
@@ -139,12 +136,13 @@ def make(project: Project, said: Sequence[str], asked: Asked) -> Plan:
     settings: Any = compose(project, "sweep", of_study).config
     lines = _base_lines(project, settings, fixed, asked, bool(swept))
     base = compose(project, "train", lines)
-    sweeper = _plugin(base)
-    _take_over(settings, sweeper, base, of_study)
+    sweeper = settings_of.plugin(base)
+    settings_of.take_over(settings, sweeper, base, of_study)
     items = _varied(sweeper, swept, fixed, configs)
     searched = bool(asked.sampler) or (any(item not in swept for item in items) and "sampler" in sweeper)
-    space = spaces.space(items, zipped=asked.zipped, sampled=searched and not asked.zipped)
-    metrics = _metrics(base)
+    whole = {item.get_key_element() for item in items if item.is_interval_sweep() and _is_whole(base, item)}
+    space = spaces.space(items, zipped=asked.zipped, sampled=searched and not asked.zipped, whole=whole)
+    metrics = settings_of.metrics(base)
     _refuse_faults(base, items, space)
     return _plan(project, base, lines, space, metrics, settings, asked)
 
@@ -174,10 +172,10 @@ def _plan(
         lines=tuple(lines),
         space=space,
         metrics=tuple(metrics),
-        directions=tuple(_directions(base, metrics, settings.get("direction"))),
+        directions=tuple(settings_of.directions(base, metrics, settings.get("direction"))),
         trials=int(trials),
         jobs=int(asked.jobs or settings.get("jobs") or 1),
-        timeout=seconds(asked.timeout or settings.get("timeout")),
+        timeout=settings_of.seconds(asked.timeout or settings.get("timeout")),
         keep_going=bool(settings.get("keep_going", True)) if asked.keep_going is None else asked.keep_going,
         sampler=sampler,
         pruner=pruner,  # type: ignore[arg-type]
@@ -205,44 +203,17 @@ def _base_lines(
         lines.insert(0, f"experiment={asked.experiment}")
     if asked.search:
         return [f"hparams_search={asked.search}", *lines]
-    if swept or "hparams_search" in named or _plugin(compose(project, "train", lines)).get("params"):
+    if (
+        swept
+        or "hparams_search" in named
+        or settings_of.plugin(compose(project, "train", lines)).get("params")
+    ):
         return lines
     if settings.get("search"):
         lines.insert(0, f"hparams_search={settings.search}")
     if settings.get("experiment") and not asked.experiment and "experiment" not in named:
         lines.insert(0, f"experiment={settings.experiment}")
     return lines
-
-
-def _plugin(base: Composed) -> dict[str, Any]:
-    """The settings under ``hydra.sweeper``, resolved: as files for Hydra's plugins give them."""
-    with hydra_values(base.full, None):
-        found: Any = OmegaConf.to_container(base.full.hydra.sweeper, resolve=True)
-    found = found or {}
-    if found.get("custom_search_space"):
-        raise ConfigError(
-            "hydra.sweeper.custom_search_space is a function, and dlctl searches what can be written down",
-            hint="write the space under hydra.sweeper.params",
-            key="hydra.sweeper.custom_search_space",
-        )
-    old = found.get("search_space") or {}
-    found["params"] = {
-        **{key: spaces.legacy(each) for key, each in old.items()},
-        **(found.get("params") or {}),
-    }
-    return found
-
-
-def _take_over(settings: Any, sweeper: dict[str, Any], base: Composed, said: Sequence[str]) -> None:
-    """Let the settings of a search's file stand over dlctl's, and below those of the command line."""
-    named = {line.lstrip("+").partition("=")[0].partition(".")[0] for line in said}
-    with open_dict(settings):
-        for ours, theirs in {**_PLUGIN, "study": "study_name"}.items():
-            if sweeper.get(theirs) is not None and ours not in named:
-                settings[ours] = sweeper[theirs]
-        for part in ("sampler", "pruner"):
-            if isinstance(sweeper.get(part), dict) and part not in named and sweeper[part].get("_target_"):
-                settings[part] = sweeper[part]
 
 
 def _varied(
@@ -274,39 +245,6 @@ def _value(item: Override) -> str:
     return line_of(item).partition("=")[2]
 
 
-def _metrics(base: Composed) -> list[str]:
-    found = base.config.get("optimized_metric")
-    names = [found] if isinstance(found, str) else [str(each) for each in found or []]
-    if not names:
-        raise ConfigError(
-            "the config names no metric to optimize", hint="optimized_metric=val/acc", key="optimized_metric"
-        )
-    return names
-
-
-def _directions(base: Composed, metrics: Sequence[str], said: Any) -> list[str]:
-    """Which way is better: as the config says, or as a callback watches the metric, or by its name."""
-    if said is not None:
-        given = [said] * len(metrics) if isinstance(said, str) and len(metrics) == 1 else said
-        given = [given] if isinstance(given, str) else list(given)
-        if len(given) == len(metrics) and set(given) <= {"minimize", "maximize"}:
-            return given
-        raise ConfigError(
-            f"direction is {said}, and the metrics are {', '.join(metrics)}",
-            hint="direction=minimize or maximize, a list with one for each metric",
-            key="direction",
-        )
-    return [_direction(base, name) for name in metrics]
-
-
-def _direction(base: Composed, metric: str) -> str:
-    callbacks = base.config.get("callbacks") or {}
-    for node in callbacks.values():
-        if isinstance(node, DictConfig) and node.get("monitor") in (metric, metric.removesuffix("_best")):
-            return "maximize" if node.get("mode") == "max" else "minimize"
-    return "minimize" if _LESS_IS_MORE.search(metric) else "maximize"
-
-
 def _sweep_dir(base: Composed) -> Path:
     with hydra_values(base.full, None):
         return Path(str(base.full.hydra.sweep.dir)).absolute()
@@ -322,6 +260,19 @@ def _refuse_faults(base: Composed, items: Sequence[Override], space: Space) -> N
     for item, parameter in zip(items, space.parameters, strict=True):
         if not chooses(configs, item):
             raise_all(preflight.unfit(base, item.key_or_group, _scalars(parameter.values)))
+
+
+def _is_whole(base: Composed, item: Override) -> bool:
+    """Whether an interval written with whole numbers, which Hydra makes floats, is one of whole numbers."""
+    ends = re.search(r"interval\(\s*-?\d+\s*,\s*-?\d+\s*\)", line_of(item))
+    if ends is None or "float(" in line_of(item):
+        return False
+    wanted = preflight.expected(base.full, item.key_or_group)
+    if wanted is not None:
+        return not wanted.accepts(0.5)
+    now = OmegaConf.select(base.config, item.key_or_group, throw_on_resolution_failure=False)
+    span: Any = item.value()
+    return not isinstance(now, float) and span.end - span.start > 1
 
 
 def _scalars(values: Sequence[Any]) -> list[Any]:
@@ -351,19 +302,3 @@ def _unknown(base: Composed, items: Sequence[Override]) -> list[ConfigError]:
                 if option not in options and "/" not in option and option != "null":
                     found.append(no_option(base.project, item.key_or_group, option))
     return found
-
-
-def seconds(text: Any) -> float | None:
-    """``2h``, ``90m``, ``1h30m`` or a number of seconds.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if text is None:
-        return None
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", str(text).strip().lower())
-    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != str(text).lower().replace(
-        " ", ""
-    ):
-        raise UsageError(f"'{text}' is no time", hint="--timeout 2h, 90m, 1h30m or 45s")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)

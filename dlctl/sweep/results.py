@@ -4,7 +4,8 @@ import csv
 import html
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from dlctl.sweep.study import Row
 from dlctl.sweep.sweeps import Sweep
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
 .failed { color: #b00020; } .pruned { color: #8a6d00; } .best { font-weight: bold; }
@@ -92,28 +93,32 @@ def _plots(sweep: Sweep, study: optuna.Study) -> list[tuple[str, Any]]:
     """Optuna's plots; one that it cannot draw of these trials is left out."""
     from optuna import visualization as draw
 
-    found = []
+    found: list[tuple[str, Callable[[optuna.Study], Any]]] = []
     if len(sweep.metrics) > 1:
-        found.append(("Pareto front", lambda: draw.plot_pareto_front(study, target_names=sweep.metrics)))
+        found.append(("Pareto front", partial(draw.plot_pareto_front, target_names=sweep.metrics)))
     for position, metric in enumerate(sweep.metrics):
         of: dict[str, Any] = {"target_name": metric}
         if len(sweep.metrics) > 1:
-            of["target"] = lambda trial, position=position: trial.values[position]
+            of["target"] = partial(_value, position)
         suffix = f" of {metric}"
         found += [
-            (f"History{suffix}", lambda of=of: draw.plot_optimization_history(study, **of)),
-            (f"Importance of the parameters{suffix}", lambda of=of: draw.plot_param_importances(study, **of)),
-            (f"Slices{suffix}", lambda of=of: draw.plot_slice(study, **of)),
-            (f"Parallel coordinates{suffix}", lambda of=of: draw.plot_parallel_coordinate(study, **of)),
+            (f"History{suffix}", partial(draw.plot_optimization_history, **of)),
+            (f"Importance of the parameters{suffix}", partial(draw.plot_param_importances, **of)),
+            (f"Slices{suffix}", partial(draw.plot_slice, **of)),
+            (f"Parallel coordinates{suffix}", partial(draw.plot_parallel_coordinate, **of)),
         ]
     drawn = []
     for title, make in found:
         try:
-            drawn.append((title, make()))
+            drawn.append((title, make(study)))
         except (ValueError, RuntimeError, ImportError, ZeroDivisionError):
             # Importance needs values that differ, some plots more than one parameter.
             continue
     return drawn
+
+
+def _value(position: int, trial: optuna.trial.FrozenTrial) -> float:
+    return float(trial.values[position])
 
 
 def _table(sweep: Sweep, rows: Sequence[Row], best: set[int]) -> str:
@@ -169,7 +174,8 @@ def experiment(sweep: Sweep, row: Row, name: str, lines: Sequence[str]) -> str:
             node = node.setdefault(parent, {})
         node[last] = item.value()
     told = ", ".join(f"{m} {v:.6g}" for m, v in zip(sweep.metrics, row.values, strict=False))
-    head = f"# @package _global_\n# Trial {row.number} of the study {sweep.study}: {told}.\n# Launch: dlctl train --exp {name}\n\n"
+    about = f"# Trial {row.number} of the study {sweep.study}: {told}."
+    head = f"# @package _global_\n{about}\n# Launch: dlctl train --exp {name}\n\n"
     listed = "defaults:\n" + "".join(f"  - {each}\n" for each in [*defaults, "_self_"])
     return head + listed + ("\n" + yaml.safe_dump(values, sort_keys=False) if values else "")
 

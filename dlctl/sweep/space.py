@@ -1,6 +1,6 @@
 """Hydra's sweep syntax -> what trials differ in: every combination of lists, or a space to search."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -90,12 +90,13 @@ class Space:
         return {"mode": self.mode, "parameters": {each.key: each.text for each in self.parameters}}
 
 
-def space(items: Sequence[Override], *, zipped: bool, sampled: bool) -> Space:
+def space(items: Sequence[Override], *, zipped: bool, sampled: bool, whole: Collection[str] = ()) -> Space:
     """The space that overrides with several values span.
 
     Args:
         items: parsed with a config loader, so that globs find the options.
         zipped: take the first values together, then the second ones, and so on.
+        whole: the keys whose intervals are of whole numbers.
         sampled: search lists too, instead of going through all combinations.
 
     Raises:
@@ -105,7 +106,7 @@ def space(items: Sequence[Override], *, zipped: bool, sampled: bool) -> Space:
     faults: list[ConfigError] = []
     for item in items:
         try:
-            found.append(_parameter(item))
+            found.append(_parameter(item, item.get_key_element() in whole))
         except ConfigError as fault:
             faults.append(fault)
     raise_all(faults)
@@ -121,11 +122,11 @@ def space(items: Sequence[Override], *, zipped: bool, sampled: bool) -> Space:
     return Space(tuple(found), "zip")
 
 
-def _parameter(item: Override) -> Parameter:
+def _parameter(item: Override, whole: bool) -> Parameter:
     key, value = item.get_key_element(), item.value()
     text = (item.input_line or "").partition("=")[2]
     if isinstance(value, IntervalSweep):
-        return _interval(item, key, text, value)
+        return _interval(item, key, text, value, whole)
     choices: dict[tuple[type, Any], tuple[Any, str]] = {}
     for element in item.sweep_iterator():
         plain: Any = element.text if isinstance(element, QuotedString) else element
@@ -143,7 +144,7 @@ def _parameter(item: Override) -> Parameter:
     return Parameter(key, text, listed)
 
 
-def _interval(item: Override, key: str, text: str, value: IntervalSweep) -> Parameter:
+def _interval(item: Override, key: str, text: str, value: IntervalSweep, whole: bool) -> Parameter:
     low, high = value.start, value.end
     if low is None or high is None or low >= high:
         raise ConfigError(
@@ -164,6 +165,7 @@ def _interval(item: Override, key: str, text: str, value: IntervalSweep) -> Para
             hint="begin above 0, or leave out tag(log, ...)",
             key=item.key_or_group,
         )
+    low, high = (int(low), int(high)) if whole else (low, high)
     return Parameter(key, text, low=low, high=high, log=log)
 
 

@@ -1,10 +1,8 @@
 """The study: which trial comes next, and what became of the others. Only the worker touches its storage."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.distributions import (
@@ -13,13 +11,9 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from dlctl import redact
-from dlctl.errors import ConfigError, NotFoundError
-from dlctl.project import shown
 from dlctl.runs import process
 from dlctl.sweep.space import Parameter, Params, Space
 
@@ -30,7 +24,7 @@ _STATES: dict[TrialState, State] = {
     TrialState.FAIL: "failed",
 }
 # What dlctl writes beside Optuna's own: of the study, and of a trial.
-SPACE, STOP = "dlctl:space", "dlctl:stop"
+STOP = "dlctl:stop"
 _OWNER, _LOST, _RETRY, _COMBINATION = "owner", "interrupted", "retry_of", "combination"
 _SURPLUS = "surplus"
 
@@ -206,106 +200,6 @@ def best(study: optuna.Study) -> list[Row]:
     return [_row(trial) for trial in found]
 
 
-def connect(storage: str) -> BaseStorage:
-    """Open an Optuna URL or a journal file, which are made if they are not there.
-
-    Raises:
-        ConfigError: it cannot be reached; told without its password.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        if "://" not in storage:
-            Path(storage).parent.mkdir(parents=True, exist_ok=True)
-            return JournalStorage(JournalFileBackend(storage))
-        if storage.startswith("sqlite:///"):
-            return _sqlite(storage)
-        # SQLAlchemy's default driver for PostgreSQL is another one in each of its versions.
-        url = storage.replace("postgresql://", "postgresql+psycopg://", 1)
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    except Exception as error:
-        raise unreachable(storage, error) from None
-
-
-def _sqlite(storage: str) -> RDBStorage:
-    file = Path(storage.removeprefix("sqlite:///"))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with sqlite3.connect(file, timeout=60) as connection:
-        # Readers do not wait for the writer; kept in the file. Busy only where others open it now.
-        connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()
-    return RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 60}})
-
-
-def unreachable(storage: str, error: Exception) -> ConfigError:
-    cause = error.__cause__ or error
-    missing = next((each for each in (cause, error) if isinstance(each, ModuleNotFoundError)), None)
-    hint = "look at the URL, and whether the server is up"
-    if missing is not None or "psycopg" in str(error):
-        hint = (
-            "pip install 'dlctl[postgresql]'"
-            if "postgres" in storage
-            else f"pip install {missing and missing.name}"
-        )
-    reason = next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
-    secret = redact.url_password(storage)
-    reason = reason.replace(secret, "***") if secret else reason
-    return ConfigError(
-        f"the study's storage {redact.text(storage)} cannot be reached: {redact.text(reason)}",
-        hint=hint,
-        key="storage",
-        topic="storage",
-    )
-
-
-def create(
-    storage: BaseStorage, name: str, directions: Sequence[str], space: Space, **parts: Any
-) -> optuna.Study:
-    """Open a study, or make it.
-
-    Raises:
-        ConfigError: there is one of that name that searches something else.
-    """
-    found = optuna.create_study(
-        storage=storage, study_name=name, directions=list(directions), load_if_exists=True, **parts
-    )
-    known = found.user_attrs.get(SPACE)
-    told = [each.name.lower() for each in found.directions]
-    if known is None and not found.get_trials(deepcopy=False):
-        found.set_user_attr(SPACE, space.facts)
-    elif known != space.facts or told != list(directions):
-        raise ConfigError(
-            f"there is a study '{name}' already, and it searches something else",
-            hint=f"{difference(known, space.facts)}\nname another: --study NAME",
-            key="study",
-        )
-    return found
-
-
-def difference(known: Any, wanted: dict[str, Any]) -> str:
-    """What two spaces differ in, in a line."""
-    if not isinstance(known, dict):
-        return "it was not made by dlctl"
-    there, here = known["parameters"], wanted["parameters"]
-    for key in {**there, **here}:
-        if there.get(key) != here.get(key):
-            return f"{key} is {there.get(key, 'not searched')} there and {here.get(key, 'not searched')} here"
-    return f"it is a {known['mode']} there and a {wanted['mode']} here, or its directions differ"
-
-
-def load(storage: BaseStorage, name: str) -> optuna.Study:
-    """Open a study that is there.
-
-    Raises:
-        NotFoundError: it is not.
-    """
-    try:
-        return optuna.load_study(study_name=name, storage=storage)
-    except KeyError as error:
-        raise NotFoundError(
-            f"the storage holds no study '{name}'", hint="dlctl study status shows the studies"
-        ) from error
-
-
 def _distribution(parameter: Parameter) -> BaseDistribution:
     low, high, step = parameter.low, parameter.high, parameter.step
     if low is None or high is None:
@@ -317,9 +211,7 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 def _counts(trial: FrozenTrial) -> bool:
     """Whether a trial has ended as a result, or may still."""
-    if trial.state == TrialState.WAITING or trial.user_attrs.get(_LOST):
-        return False
-    return True
+    return trial.state != TrialState.WAITING and not trial.user_attrs.get(_LOST)
 
 
 def _older_than(trial: FrozenTrial, seconds: float) -> bool:
@@ -342,9 +234,3 @@ def _row(trial: FrozenTrial) -> Row:
         error,
         trial.duration.total_seconds() if trial.duration else None,
     )
-
-
-def where(storage: str) -> str:
-    """A storage as it is shown: without a password, a file relative to the current folder."""
-    file = storage.removeprefix("sqlite:///")
-    return shown(file) if "://" not in file else redact.text(storage)

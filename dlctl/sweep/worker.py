@@ -114,7 +114,6 @@ class Worker:
             Interrupted: a signal; the trials that ran are going to be tried again.
             ConfigError: the metric to optimize is not logged.
         """
-        preload()
         with self._stop:
             self._stop.graceful = True
             try:

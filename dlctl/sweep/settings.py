@@ -1,0 +1,98 @@
+"""The settings of a search: of dlctl's sweep.yaml, of files for Hydra's plugin, of the metric itself."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from dlctl.composition.compose import Composed
+from dlctl.composition.resolving import hydra_values
+from dlctl.errors import ConfigError, UsageError
+from dlctl.sweep import space as spaces
+
+# What Hydra's Optuna plugin calls the settings of a study.
+_PLUGIN = {"trials": "n_trials", "jobs": "n_jobs", "storage": "storage", "direction": "direction"}
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LESS_IS_MORE = re.compile(r"loss|err|perplexity|ppl|mae|mse|rmse|wer|cer", re.IGNORECASE)
+
+
+def plugin(base: Composed) -> dict[str, Any]:
+    """The settings under ``hydra.sweeper``, resolved: as files for Hydra's plugins give them."""
+    with hydra_values(base.full, None):
+        found: Any = OmegaConf.to_container(base.full.hydra.sweeper, resolve=True)
+    found = found or {}
+    if found.get("custom_search_space"):
+        raise ConfigError(
+            "hydra.sweeper.custom_search_space is a function, and dlctl searches what can be written down",
+            hint="write the space under hydra.sweeper.params",
+            key="hydra.sweeper.custom_search_space",
+        )
+    old = found.get("search_space") or {}
+    found["params"] = {
+        **{key: spaces.legacy(each) for key, each in old.items()},
+        **(found.get("params") or {}),
+    }
+    return dict(found)
+
+
+def take_over(settings: Any, sweeper: dict[str, Any], base: Composed, said: Sequence[str]) -> None:
+    """Let the settings of a search's file stand over dlctl's, and below those of the command line."""
+    named = {line.lstrip("+").partition("=")[0].partition(".")[0] for line in said}
+    with open_dict(settings):
+        for ours, theirs in {**_PLUGIN, "study": "study_name"}.items():
+            if sweeper.get(theirs) is not None and ours not in named:
+                settings[ours] = sweeper[theirs]
+        for part in ("sampler", "pruner"):
+            if isinstance(sweeper.get(part), dict) and part not in named and sweeper[part].get("_target_"):
+                settings[part] = sweeper[part]
+
+
+def metrics(base: Composed) -> list[str]:
+    """What is optimized, one metric or several."""
+    found = base.config.get("optimized_metric")
+    names = [found] if isinstance(found, str) else [str(each) for each in found or []]
+    if not names:
+        raise ConfigError(
+            "the config names no metric to optimize", hint="optimized_metric=val/acc", key="optimized_metric"
+        )
+    return names
+
+
+def directions(base: Composed, metrics: Sequence[str], said: Any) -> list[str]:
+    """Which way is better: as the config says, or as a callback watches the metric, or by its name."""
+    if said is not None:
+        given = [said] * len(metrics) if isinstance(said, str) and len(metrics) == 1 else said
+        given = [given] if isinstance(given, str) else list(given)
+        if len(given) == len(metrics) and set(given) <= {"minimize", "maximize"}:
+            return given
+        raise ConfigError(
+            f"direction is {said}, and the metrics are {', '.join(metrics)}",
+            hint="direction=minimize or maximize, a list with one for each metric",
+            key="direction",
+        )
+    return [_direction(base, name) for name in metrics]
+
+
+def _direction(base: Composed, metric: str) -> str:
+    callbacks = base.config.get("callbacks") or {}
+    for node in callbacks.values():
+        if isinstance(node, DictConfig) and node.get("monitor") in (metric, metric.removesuffix("_best")):
+            return "maximize" if node.get("mode") == "max" else "minimize"
+    return "minimize" if _LESS_IS_MORE.search(metric) else "maximize"
+
+
+def seconds(text: Any) -> float | None:
+    """``2h``, ``90m``, ``1h30m`` or a number of seconds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text is None:
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", str(text).strip().lower())
+    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != str(text).lower().replace(
+        " ", ""
+    ):
+        raise UsageError(f"'{text}' is no time", hint="--timeout 2h, 90m, 1h30m or 45s")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
