@@ -45,8 +45,8 @@ def status(
     if study is None:
         _list(sweeps.every(Project.find()), as_json=json)
         return
-    from dlctl.sweep.storage import where
     from dlctl.sweep.study import rows, running
+    from dlctl.sweep.sweeps import where
 
     found, known = _open(study, storage)
     ended, now = rows(known), running(known)

@@ -267,7 +267,7 @@ def _test(sweep: "Sweep", study: "Study") -> dict[str, Any]:
 
 def _show(plan: "Plan", sweep: "Sweep", goes_on: bool, *, as_json: bool) -> None:
     """What a search would do."""
-    from dlctl.sweep.storage import where
+    from dlctl.sweep.sweeps import where
 
     storage = where(sweep.storage)
     if as_json:

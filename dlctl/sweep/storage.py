@@ -11,7 +11,6 @@ from optuna.storages.journal import JournalFileBackend
 
 from dlctl import redact
 from dlctl.errors import ConfigError, NotFoundError
-from dlctl.project import shown
 from dlctl.sweep.space import Space
 
 # Under which a study notes what it searches.
@@ -117,9 +116,3 @@ def load(storage: BaseStorage, name: str) -> optuna.Study:
         raise NotFoundError(
             f"the storage holds no study '{name}'", hint="dlctl study status shows the studies"
         ) from error
-
-
-def where(storage: str) -> str:
-    """A storage as it is shown: without a password, a file relative to the current folder."""
-    file = storage.removeprefix("sqlite:///")
-    return shown(file) if "://" not in file else redact.text(storage)

@@ -1,6 +1,7 @@
 """The study: which trial comes next, and what became of the others. Only the worker touches its storage."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from dlctl import redact
@@ -122,8 +124,10 @@ class Study:
                 continue
             if owner is None and not _older_than(trial, seconds=10):
                 continue  # its worker is about to sign it
-            self.interrupt(Trial(self.optuna, trial._trial_id), "its worker is gone")
-            found.append(trial.number)
+            # Another worker may find it at the same moment.
+            with suppress(UpdateFinishedTrialError):
+                self.interrupt(Trial(self.optuna, trial._trial_id), "its worker is gone")
+                found.append(trial.number)
         self._queue_again()
         return found
 

@@ -139,3 +139,9 @@ def _read(folder: Path) -> Sweep | None:
     if sweep.status == "running" and process.is_gone(sweep.host, sweep.process):
         return replace(sweep, status="lost")
     return sweep
+
+
+def where(storage: str) -> str:
+    """A storage as it is shown: without a password, a file relative to the current folder."""
+    file = storage.removeprefix("sqlite:///")
+    return shown(file) if "://" not in file else redact.text(storage)
