@@ -1,15 +1,36 @@
-"""Imported by the process that trials are forked from, so that they find torch and Lightning there."""
+"""Imported by the process that trials are forked from: they find all that a training needs there."""
 
+import gc
 from contextlib import suppress
+from importlib import import_module
 
-import dlctl.cli.trial
-import dlctl.pipeline.train
+# What training imports first, and what it imports when it comes to it.
+_NEEDED = (
+    "dlctl.cli.trial",
+    "dlctl.pipeline.train",
+    "dlctl.sweep.worker",
+    "dlctl.utils.csv_logger",
+    "dlctl.utils.progress",
+    "dlctl.utils.rich_utils",
+    "dlctl.data.mnist_datamodule",
+    "dlctl.models.mnist_module",
+    "dlctl.models.components.simple_dense_net",
+    "dotenv",
+    "faulthandler",
+    "fsspec.implementations.chained",
+    "lightning.pytorch.callbacks",
+    "optuna",
+    "psutil",
+    "pygments.lexers",
+    "pygments.styles",
+    "rich.syntax",
+    "rich.tree",
+    "rootutils",
+    "torch.utils.serialization.config",
+)
 
-# What the packaged configs build.
-with suppress(ImportError):
-    import optuna  # noqa: F401
-
-    import dlctl.data.mnist_datamodule
-    import dlctl.models.mnist_module
-    import dlctl.utils.csv_logger
-    import dlctl.utils.progress  # noqa: F401
+for name in _NEEDED:
+    with suppress(ImportError):
+        import_module(name)
+# What is there stays: collecting it would copy its pages in every trial.
+gc.freeze()

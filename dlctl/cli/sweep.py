@@ -1,6 +1,7 @@
 """``dlctl sweep``: search for the best values, in trials that may fail, be killed and be taken up again."""
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -136,11 +137,13 @@ def _run(
 ) -> None:
     from dlctl.cli import trial
     from dlctl.cli.sweep_view import View
+    from dlctl.sweep import results
     from dlctl.sweep.study import Study
     from dlctl.sweep.worker import Worker, preload
 
-    # Imports torch for the trials while the storage is opened.
+    # Trials need torch and the report needs plotly: imported while the storage is opened.
     preload()
+    threading.Thread(target=results.get_ready, daemon=True).start()
     found = _study(plan, sweep, goes_on)
     sweep = _begin(project, plan, sweep)
     study = Study(found, plan.space, plan.trials)
@@ -156,8 +159,6 @@ def _run(
         _interrupted(sweep, study, error)
         raise
     finally:
-        from dlctl.sweep import results
-
         sweep = _end(sweep, status)
         results.write(sweep, found, report=status in ("done", "stopped"))
     tested = _test(sweep, study) if test_best and study.best else None

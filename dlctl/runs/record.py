@@ -19,6 +19,8 @@ from dlctl.runs.process import identity as process_identity
 from dlctl.runs.stop import Stop
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from dlctl.composition.compose import Composed
 
 _VERSIONS = ("dlctl", "torch", "lightning", "torchmetrics", "hydra-core", "optuna", "numpy")
@@ -103,7 +105,7 @@ def start(
     )
     run = Run(directory, identity)
     manifest.write(directory, identity)
-    _save(composed, directory)
+    _save(composed, directory, config)
     if patch := git.diff(project.root):
         text = redact.text(patch.decode("utf-8", "surrogateescape"))
         (directory / "code.patch").write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -133,17 +135,16 @@ def resume(run: Run, composed: "Composed | None" = None) -> None:
     if composed is not None:
         number = len(list(run.dir.glob(".hydra-*"))) + 1
         (run.dir / ".hydra").rename(run.dir / f".hydra-{number}")
-        _save(composed, run.dir)
+        _save(composed, run.dir, composed.public(run.dir))
         facts["overrides"] = list(composed.overrides)
     run.note(**facts)
 
 
-def _save(composed: "Composed", directory: Path) -> None:
+def _save(composed: "Composed", directory: Path, public: "DictConfig") -> None:
     from omegaconf import OmegaConf
 
     composed.save(directory / ".hydra")
-    resolved = OmegaConf.to_yaml(composed.public(directory))
-    (directory / "config_resolved.yaml").write_text(resolved, encoding="utf-8")
+    (directory / "config_resolved.yaml").write_text(OmegaConf.to_yaml(public), encoding="utf-8")
 
 
 @contextmanager

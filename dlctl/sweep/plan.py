@@ -181,12 +181,15 @@ def _plan(
         pruner=pruner,  # type: ignore[arg-type]
         study=asked.study or settings.get("study"),
         storage=asked.storage or settings.get("storage"),
+        _warm={(): base},
         directory=directory.with_name(asked.study) if asked.study else directory,
     )
 
 
 def _divide(project: Project, items: Sequence[Override]) -> tuple[list[str], list[Override]]:
     """Overrides of the study's settings, and those of the trials: a name that train has is train's."""
+    if not items:
+        return [], []
     train, study = (compose(project, name).config for name in ("train", "sweep"))
     own = {str(key) for key in study} - {str(key) for key in train}
     mine = [item for item in items if item.key_or_group.partition(".")[0] in own - {"experiment"}]

@@ -35,6 +35,14 @@ def write(sweep: Sweep, study: optuna.Study, *, report: bool) -> None:
         atomic_write(sweep.dir / "report.html", _report(sweep, study, rows, best).encode())
 
 
+def get_ready() -> None:
+    """Import what draws the report, which takes longer than the drawing."""
+    import plotly.graph_objects as plots
+    from optuna import importance, visualization  # noqa: F401
+
+    plots.Figure(plots.Scatter()).to_html(full_html=False, include_plotlyjs=False)
+
+
 def _names(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row.params))
 

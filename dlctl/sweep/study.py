@@ -131,6 +131,13 @@ class Study:
         self._queue_again()
         return found
 
+    @property
+    def others_run(self) -> bool:
+        """Whether trials of other workers of this host run; of other hosts nobody can tell when they die."""
+        trials = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        owners = [trial.user_attrs.get(_OWNER) or self._me for trial in trials if _counts(trial)]
+        return any(owner["host"] == self._me["host"] for owner in owners)
+
     def interrupt(self, trial: Trial, reason: str) -> None:
         """End a trial that is no result; its values are tried again."""
         trial.set_user_attr(_LOST, reason)

@@ -117,7 +117,7 @@ class Worker:
         with self._stop:
             self._stop.graceful = True
             try:
-                while self._fill(argv) or self._running:
+                while self._fill(argv) or self._running or self._awaits_others():
                     self._wait()
                     self._watcher.tick(self._running)
                     if self._stop.requested is not None:
@@ -137,6 +137,10 @@ class Worker:
             self._start(trial, argv)
             begun = True
         return begun
+
+    def _awaits_others(self) -> bool:
+        """Whether trials of other workers here still run, which may yet have to be tried again."""
+        return self._may_start() and self._study.others_run
 
     def _may_start(self) -> bool:
         late = self._plan.timeout is not None and time.monotonic() - self._started > self._plan.timeout
@@ -172,6 +176,8 @@ class Worker:
             sources[each.process.sentinel] = each
             if not each.pipe.closed:
                 sources[each.pipe] = each
+        if not sources:
+            time.sleep(_PATIENCE)
         ready = connection.wait(list(sources), timeout=_PATIENCE)
         for each in {id(sources[source]): sources[source] for source in ready}.values():
             self._hear(each)

@@ -364,7 +364,9 @@ def test_two_sweeps_of_one_study_share_its_trials(project: Dlctl) -> None:
     for process in (first, second):
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
+        assert len([line for line in err.splitlines() if line.startswith("trial ")]) < 6
     report = project("study", "trials", "s", "--json").json
+    assert project("study", "status", "s", "--json").json["status"] == "done"
     assert [trial["state"] for trial in report["trials"]] == ["complete"] * 6
     assert len(notes(file)) == 12
 
