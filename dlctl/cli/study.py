@@ -149,5 +149,8 @@ def stop(study: Name, storage: options.Storage = None) -> None:
     from dlctl.sweep.study import STOP
 
     found, known = _open(study, storage)
+    if found.status != "running":
+        render.note(f"{found.study} is not running: it is {found.status}")
+        return
     known.set_user_attr(STOP, True)
     render.note(f"{found.study} starts no more trials; the same dlctl sweep command goes on with it")

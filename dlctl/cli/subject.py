@@ -54,7 +54,7 @@ def subject(project: Project, name: str, which: str, overrides: Sequence[str], t
         said = carried.get("overrides", [])
     composed = evaluation(project, own, said, [*overrides], task)
     composed.resolve(composed.run_dir())
-    return Subject(checkpoint, run.id if run else None, composed)
+    return Subject(checkpoint, run.name if run else None, composed)
 
 
 def _find(project: Project, name: str, which: str) -> tuple[Path, Run | None]:

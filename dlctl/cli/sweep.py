@@ -110,12 +110,14 @@ def _refuse_nonsense(asked: "Asked") -> None:
 
 def _sweep(project: Project, plan: "Plan") -> tuple["Sweep", bool]:
     """The sweep that the command means: one to go on with, or a new one."""
-    from dlctl.sweep import sweeps
+    from dlctl.sweep import space, sweeps
     from dlctl.sweep.sweeps import Sweep
 
     for known in sweeps.every(project):
         same = known.study == plan.study if plan.study else known.command == plan.command
         if same and (plan.study or known.status not in ("done", "failed")):
+            if known.space != plan.space.facts:
+                raise space.another(known.study, known.space, plan.space)
             return known, True
     directory = plan.directory if plan.study else sweeps.free(plan.directory)
     new = Sweep(
@@ -137,6 +139,7 @@ def _run(
 ) -> None:
     from dlctl.cli import trial
     from dlctl.cli.sweep_view import View
+    from dlctl.runs.stop import Stop
     from dlctl.sweep import results
     from dlctl.sweep.study import Study
     from dlctl.sweep.worker import Worker, preload
@@ -144,23 +147,28 @@ def _run(
     # Trials need torch and the report needs plotly: imported while the storage is opened.
     preload()
     threading.Thread(target=results.get_ready, daemon=True).start()
+    if plan.storage is None:
+        sweep.dir.mkdir(parents=True, exist_ok=True)
     found = _study(plan, sweep, goes_on)
-    sweep = _begin(project, plan, sweep)
     study = Study(found, plan.space, plan.trials)
+    sweep = _begin(project, plan, sweep, len(study.rows))
     study.stop(False)
-    _introduce(project, plan, sweep, study, goes_on)
     status = "failed"
-    try:
-        with View(plan, sweep, study) as view:
-            Worker(plan, study, sweep.dir, trial.run, view).run(["dlctl", *sys.argv[1:]])
-        status = "done" if len(study.rows) >= plan.trials else "stopped"
-    except Interrupted as error:
-        status = "interrupted"
-        _interrupted(sweep, study, error)
-        raise
-    finally:
-        sweep = _end(sweep, status)
-        results.write(sweep, found, report=status in ("done", "stopped"))
+    with Stop("stopping the running trials; they will be tried again") as stop:
+        try:
+            _introduce(project, plan, sweep, study, goes_on)
+            with View(plan, sweep, study) as view:
+                Worker(plan, study, sweep.dir, trial.run, view, stop).run(["dlctl", *sys.argv[1:]])
+            status = "done" if len(study.rows) >= plan.trials else "stopped"
+        except Interrupted as error:
+            status = "interrupted"
+            stop.ignore(for_good=True)
+            _interrupted(sweep, study, error)
+            raise
+        finally:
+            stop.ignore()
+            sweep = _end(sweep, status)
+            results.write(sweep, found, report=status in ("done", "stopped"))
     tested = _test(sweep, study) if test_best and study.best else None
     sweep_table.report(sweep, study.rows, study.best, tested, as_json=as_json)
     if any(row.state == "failed" for row in study.rows):
@@ -214,12 +222,13 @@ def _known_trials(storage: Any, name: str) -> int:
         return 0
 
 
-def _begin(project: Project, plan: "Plan", sweep: "Sweep") -> "Sweep":
+def _begin(project: Project, plan: "Plan", sweep: "Sweep", done: int) -> "Sweep":
     from dataclasses import replace
 
     from dlctl.sweep import sweeps
 
-    return sweeps.begin(project, replace(sweep, trials=plan.trials, command=plan.command))
+    # Fewer than are done already cannot be wanted any more.
+    return sweeps.begin(project, replace(sweep, trials=max(plan.trials, done), command=plan.command))
 
 
 def _end(sweep: "Sweep", status: Any) -> "Sweep":
@@ -233,6 +242,8 @@ def _introduce(project: Project, plan: "Plan", sweep: "Sweep", study: "Study", g
         render.note(f"no project here: the packaged configs, logs in {shown(project.logs)}")
     done = len(study.rows)
     going = f"going on with {sweep.study}: {done} of {plan.trials} trials are done" if goes_on else None
+    if done >= plan.trials:
+        going = f"{sweep.study} has {done} trials already: --study {sweep.study} --trials N for more"
     render.note(going or f"study {sweep.study}: {plan.trials} trials, {_goals(sweep)}, in {shown(sweep.dir)}")
     if lost := study.recover():
         numbers = ", ".join(map(str, lost))

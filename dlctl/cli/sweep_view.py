@@ -70,13 +70,13 @@ class View:
 
     def _line(self, row: "Row") -> str:
         label = f"trial {row.number:>{len(str(self._plan.trials))}}  {row.state:<8}"
+        done = f"{len(self._rows)}/{self._plan.trials}"
+        params = [f"{name}={render.value(value)}" for name, value in row.params.items()]
         if row.state == "failed":
             where = f" (see {shown(row.dir)})" if row.dir else ""
-            return f"{label}  {row.error}{where}"
+            return "  ".join([label, done, f"{row.error}{where}", *params])
         values = [f"{m} {render.number(v)}" for m, v in zip(self._plan.metrics, row.values, strict=False)]
-        params = [f"{name}={render.value(value)}" for name, value in row.params.items()]
         best = ["best so far"] if row.number in [each.number for each in self._best] else []
-        done = f"{len(self._rows)}/{self._plan.trials}"
         return "  ".join([label, done, *values, *params, render.duration(row.seconds), *best])
 
     def _drawn(self, running: "Sequence[Running]") -> "RenderableType":

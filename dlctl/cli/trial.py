@@ -42,8 +42,8 @@ def run(job: "Job", pipe: Connection) -> None:
         told = str(error) if isinstance(error, DlctlError) else f"{type(error).__name__}: {error}"
         pipe.send(("ended", {"status": "failed", "metrics": {}, "error": told}))
         return
-    pipe.send(("started", str(found.dir)))
     _print_to(found.dir / "output.log")
+    pipe.send(("started", str(found.dir)))
     # The ranks that Lightning starts join this run; with the command line of a search each would search.
     sys.argv = ["dlctl", "train"]
     sys.modules["__main__"].__spec__ = find_spec("dlctl.__main__")
@@ -56,8 +56,12 @@ def _train(job: "Job", found: record.Run, pipe: Connection) -> str | None:
     """Train; why that failed, if it did."""
 
     def report(epoch: int, epochs: int, metrics: "Metrics") -> bool:
-        pipe.send(("epoch", {"epoch": epoch, "epochs": epochs, "metrics": metrics}))
-        return bool(pipe.recv())
+        try:
+            pipe.send(("epoch", {"epoch": epoch, "epochs": epochs, "metrics": metrics}))
+            return bool(pipe.recv())
+        except (EOFError, OSError):
+            # The worker is gone: whoever goes on with the search tries these values again.
+            raise Interrupted(signal.SIGTERM) from None
 
     def work(config: "DictConfig", public: "DictConfig") -> None:
         from omegaconf import open_dict

@@ -43,6 +43,13 @@ class Stop:
                 before = signal.signal(signum, self._handle)
                 self._before.setdefault(signum, before)
 
+    def ignore(self, *, for_good: bool = False) -> None:
+        """Let no further signal disturb what is written at the end, or the end of the process either."""
+        for signum in self._before:
+            signal.signal(signum, signal.SIG_IGN)
+        if for_good:
+            self._before.clear()
+
     def _handle(self, signum: int, _: FrameType | None) -> None:
         if not self.graceful or self.requested is not None:
             raise Interrupted(signum)

@@ -23,6 +23,9 @@ from dlctl.sweep import settings as settings_of
 from dlctl.sweep import space as spaces
 from dlctl.sweep.space import Params, Space
 
+# Samplers of Hydra's plugin that Optuna calls otherwise today.
+_RENAMED = {"motpe": "tpe"}
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -136,6 +139,8 @@ def make(project: Project, said: Sequence[str], asked: Asked) -> Plan:
     settings: Any = compose(project, "sweep", of_study).config
     lines = _base_lines(project, settings, fixed, asked, bool(swept))
     base = compose(project, "train", lines)
+    if (name := base.choices.get("hydra/sweeper/sampler")) and not asked.sampler:
+        settings = compose(project, "sweep", [f"sampler={_RENAMED.get(name, name)}", *of_study]).config
     sweeper = settings_of.plugin(base)
     settings_of.take_over(settings, sweeper, base, of_study)
     items = _varied(sweeper, swept, fixed, configs)
@@ -164,6 +169,7 @@ def _plan(
         pruner = {"_target_": "optuna.pruners.NopPruner"}  # who asks for all combinations wants all of them
     directory = _sweep_dir(base)
     sampler: Any = OmegaConf.to_container(settings.sampler)
+    settings_of.refuse_uninstalled(str(sampler["_target_"]))
     if "seed" in sampler and sampler["seed"] is None:
         sampler["seed"] = base.config.get("seed")
     return Plan(

@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -55,7 +56,7 @@ def _csv(sweep: Sweep, rows: Sequence[Row]) -> bytes:
     for row in rows:
         values = [*row.values, *[""] * len(sweep.metrics)][: len(sweep.metrics)]
         params = [row.params.get(name, "") for name in names]
-        writer.writerow([row.number, row.state, *values, *params, row.seconds, _link(sweep, row), row.error])
+        writer.writerow([row.number, row.state, *values, *params, row.seconds, _name(sweep, row), row.error])
     return buffer.getvalue().encode()
 
 
@@ -63,7 +64,7 @@ def _best(sweep: Sweep, best: Sequence[Row]) -> bytes:
     facts = [
         {
             "number": row.number,
-            "run": f"{sweep.study}/{row.number}",
+            "run": _name(sweep, row),
             "values": dict(zip(sweep.metrics, row.values, strict=True)),
             "params": row.params,
         }
@@ -71,6 +72,11 @@ def _best(sweep: Sweep, best: Sequence[Row]) -> bytes:
     ]
     head = f"# The best of the study {sweep.study}; dlctl study best {sweep.study} --as-experiment NAME\n"
     return (head + yaml.safe_dump({"best": facts}, sort_keys=False, allow_unicode=True)).encode()
+
+
+def _name(sweep: Sweep, row: Row) -> str:
+    """What every command takes for the trial."""
+    return f"{sweep.study}/{row.number}" if row.dir else ""
 
 
 def _link(sweep: Sweep, row: Row) -> str:
@@ -109,20 +115,33 @@ def _plots(sweep: Sweep, study: optuna.Study) -> list[tuple[str, Any]]:
         if len(sweep.metrics) > 1:
             of["target"] = partial(_value, position)
         suffix = f" of {metric}"
+        important = partial(draw.plot_param_importances, **_low(sweep, position, of))
         found += [
             (f"History{suffix}", partial(draw.plot_optimization_history, **of)),
-            (f"Importance of the parameters{suffix}", partial(draw.plot_param_importances, **of)),
+            (f"Importance of the parameters{suffix}", important),
             (f"Slices{suffix}", partial(draw.plot_slice, **of)),
             (f"Parallel coordinates{suffix}", partial(draw.plot_parallel_coordinate, **of)),
         ]
     drawn = []
     for title, make in found:
         try:
-            drawn.append((title, make(study)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of experimental plots, and of trials that are all alike
+                drawn.append((title, make(study)))
         except (ValueError, RuntimeError, ImportError, ZeroDivisionError):
             # Importance needs values that differ, some plots more than one parameter.
             continue
     return drawn
+
+
+def _low(sweep: Sweep, position: int, of: dict[str, Any]) -> dict[str, Any]:
+    """For the importance of one of several metrics, Optuna takes low values for good ones."""
+    maximized = "target" in of and sweep.directions[position] == "maximize"
+    return {**of, "target": partial(_negative, position)} if maximized else of
+
+
+def _negative(position: int, trial: optuna.trial.FrozenTrial) -> float:
+    return -_value(position, trial)
 
 
 def _value(position: int, trial: optuna.trial.FrozenTrial) -> float:

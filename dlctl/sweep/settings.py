@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -46,6 +47,23 @@ def take_over(settings: Any, sweeper: dict[str, Any], base: Composed, said: Sequ
         for part in ("sampler", "pruner"):
             if isinstance(sweeper.get(part), dict) and part not in named and sweeper[part].get("_target_"):
                 settings[part] = sweeper[part]
+
+
+# What samplers import only once they are asked for their first values.
+_WANTED = {"CmaEsSampler": "cmaes", "QMCSampler": "scipy", "GPSampler": "scipy"}
+
+
+def refuse_uninstalled(sampler: str) -> None:
+    """Tell that a sampler lacks its package before the first trials are over.
+
+    Raises:
+        ConfigError: it does.
+    """
+    package = _WANTED.get(sampler.rpartition(".")[2])
+    if package and find_spec(package) is None:
+        raise ConfigError(
+            f"{sampler} needs the package {package}", hint=f"pip install {package}", key="sampler"
+        )
 
 
 def metrics(base: Composed) -> list[str]:

@@ -176,6 +176,27 @@ def legacy(entry: Mapping[str, Any]) -> str:
         return f"choice({','.join(Override._get_value_element_as_str(each) for each in entry['choices'])})"
     low, high = entry.get("low"), entry.get("high")
     if entry.get("step") is not None:
-        return f"range({low},{(high or 0) + entry['step'] / 2},{entry['step']})"
+        beyond = 1 if kind == "int" else entry["step"] / 2
+        return f"range({low},{(high or 0) + beyond},{entry['step']})"
     inner = f"{'int' if kind == 'int' else 'float'}(interval({low},{high}))"
     return f"tag(log,{inner})" if entry.get("log") else inner
+
+
+def another(name: str, known: Any, wanted: Space) -> ConfigError:
+    """A study of this name searches something else."""
+    return ConfigError(
+        f"there is a study '{name}' already, and it searches something else",
+        hint=f"{_difference(known, wanted.facts)}\nname another: --study NAME",
+        key="study",
+    )
+
+
+def _difference(known: Any, wanted: dict[str, Any]) -> str:
+    """What two spaces differ in, in a line."""
+    if not isinstance(known, dict):
+        return "it was not made by dlctl"
+    there, here = known["parameters"], wanted["parameters"]
+    for key in {**there, **here}:
+        if there.get(key) != here.get(key):
+            return f"{key} is {there.get(key, 'not searched')} there and {here.get(key, 'not searched')} here"
+    return f"it is a {known['mode']} there and a {wanted['mode']} here, or its directions differ"

@@ -11,7 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from dlctl import redact
 from dlctl.errors import ConfigError, NotFoundError
-from dlctl.sweep.space import Space
+from dlctl.sweep.space import Space, another
 
 # Under which a study notes what it searches.
 SPACE = "dlctl:space"
@@ -26,7 +26,6 @@ def connect(storage: str) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         if "://" not in storage:
-            Path(storage).parent.mkdir(parents=True, exist_ok=True)
             return JournalStorage(JournalFileBackend(storage))
         if storage.startswith("sqlite:///"):
             return _sqlite(storage)
@@ -39,7 +38,6 @@ def connect(storage: str) -> BaseStorage:
 
 def _sqlite(storage: str) -> RDBStorage:
     file = Path(storage.removeprefix("sqlite:///"))
-    file.parent.mkdir(parents=True, exist_ok=True)
     with sqlite3.connect(file, timeout=60) as connection:
         # Readers do not wait for the writer; kept in the file. Busy only where others open it now.
         connection.execute("PRAGMA journal_mode=WAL")
@@ -52,7 +50,9 @@ def unreachable(storage: str, error: Exception) -> ConfigError:
     cause = error.__cause__ or error
     missing = next((each for each in (cause, error) if isinstance(each, ModuleNotFoundError)), None)
     hint = "look at the URL, and whether the server is up"
-    if missing is not None or "psycopg" in str(error):
+    if "://" not in storage or storage.startswith("sqlite"):
+        hint = "name another file, in a folder that is there"
+    if missing is not None:
         hint = (
             "pip install 'dlctl[postgresql]'"
             if "postgres" in storage
@@ -85,23 +85,8 @@ def create(
     if known is None and not found.get_trials(deepcopy=False):
         found.set_user_attr(SPACE, space.facts)
     elif known != space.facts or told != list(directions):
-        raise ConfigError(
-            f"there is a study '{name}' already, and it searches something else",
-            hint=f"{difference(known, space.facts)}\nname another: --study NAME",
-            key="study",
-        )
+        raise another(name, known, space)
     return found
-
-
-def difference(known: Any, wanted: dict[str, Any]) -> str:
-    """What two spaces differ in, in a line."""
-    if not isinstance(known, dict):
-        return "it was not made by dlctl"
-    there, here = known["parameters"], wanted["parameters"]
-    for key in {**there, **here}:
-        if there.get(key) != here.get(key):
-            return f"{key} is {there.get(key, 'not searched')} there and {here.get(key, 'not searched')} here"
-    return f"it is a {known['mode']} there and a {wanted['mode']} here, or its directions differ"
 
 
 def load(storage: BaseStorage, name: str) -> optuna.Study:

@@ -61,7 +61,7 @@ class Sweep:
 
 def begin(project: Project, sweep: Sweep) -> Sweep:
     """Make the directory of a sweep, or go on in it, as the process that runs it."""
-    fresh = not sweep.dir.exists()
+    fresh = not (sweep.dir / FILE).exists()
     sweep.dir.mkdir(parents=True, exist_ok=True)
     if fresh:
         record.register(project, sweep.dir)

@@ -92,10 +92,11 @@ class Worker:
         sweep: the directory of the sweep.
         target: runs in the process of a trial, given its job and the pipe to talk to this one.
         watcher: shows what happens.
+        stop: the signals that were caught.
     """
 
     def __init__(
-        self, plan: Plan, study: Study, sweep: Path, target: Callable[..., None], watcher: Watcher
+        self, plan: Plan, study: Study, sweep: Path, target: Callable[..., None], watcher: Watcher, stop: Stop
     ) -> None:
         self._plan = plan
         self._study = study
@@ -105,7 +106,7 @@ class Worker:
         self._running: list[Running] = []
         self._started = time.monotonic()
         self._failed = False
-        self._stop = Stop("stopping the running trials; they will be tried again")
+        self._stop = stop
 
     def run(self, argv: list[str]) -> None:
         """Run trials until there are enough, time is up or somebody asks to stop.
@@ -114,18 +115,17 @@ class Worker:
             Interrupted: a signal; the trials that ran are going to be tried again.
             ConfigError: the metric to optimize is not logged.
         """
-        with self._stop:
-            self._stop.graceful = True
-            try:
-                while self._fill(argv) or self._running or self._awaits_others():
-                    self._wait()
-                    self._watcher.tick(self._running)
-                    if self._stop.requested is not None:
-                        raise Interrupted(self._stop.requested)
-                    if self._failed and not self._plan.keep_going:
-                        break
-            finally:
-                self._end_all()
+        self._stop.graceful = True
+        try:
+            while self._fill(argv) or self._running or self._awaits_others():
+                self._wait()
+                self._watcher.tick(self._running)
+                if self._stop.requested is not None:
+                    raise Interrupted(self._stop.requested)
+                if self._failed and not self._plan.keep_going:
+                    break
+        finally:
+            self._end_all()
 
     def _fill(self, argv: list[str]) -> bool:
         """Start trials in the slots that are free; whether one was started."""
@@ -255,9 +255,11 @@ class Worker:
 
     def _end_all(self) -> None:
         """Stop all trials that still run; they will be tried again."""
-        for each in self._running:
+        for each in [*self._running]:
             each.stopping = True
-            if each.process.pid is not None:
+            if each.process.pid is None:
+                self._interrupt(each)  # it ends by itself when it finds nobody to talk to
+            else:
                 each.process.terminate()
         deadline = time.monotonic() + _GRACE
         try:

@@ -22,6 +22,7 @@ EXTRAS = {
     "aim": "aim",
     "comet": "comet-ml",
     "mlflow": "mlflow",
+    "postgresql": "psycopg",
     "tensorboard": "tensorboard",
     "wandb": "wandb",
 }
@@ -89,6 +90,7 @@ def test_report_of_a_healthy_project(dlctl: Dlctl, healthy: dict[str, Any]) -> N
         "extra aim          not installed (optional): pip install 'dlctl[aim]'",
         "extra comet        not installed (optional): pip install 'dlctl[comet]'",
         "extra mlflow       3.1",
+        "extra postgresql   not installed (optional): pip install 'dlctl[postgresql]'",
         "extra tensorboard  not installed (optional): pip install 'dlctl[tensorboard]'",
         "extra wandb        not installed (optional): pip install 'dlctl[wandb]'",
         "hydra plugins      none (dlctl needs none and loads none)",

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_bare_sweep_searches_the_example_and_ends_with_the_best_trial(dlctl: Dlc
     assert best["values"][0] == max(trial["values"][0] for trial in report["trials"])
     assert best["run"] in result.out
     rows = list(csv.DictReader((folder / "trials.csv").open()))
-    assert [row["run"] for row in rows] == ["0", "1", "2"]
+    assert [row["run"] for row in rows] == [f"{folder.name}/{number}" for number in range(3)]
     assert float(rows[best["number"]]["val/acc_best"]) == best["values"][0]
     assert yaml.safe_load((folder / "best.yaml").read_text())["best"][0]["params"] == best["params"]
     page = (folder / "report.html").read_text()
@@ -254,6 +255,57 @@ hydra:
 """
 
 
+def test_older_searches_work_and_what_they_leave_open_is_as_dlctl_says(dlctl: Dlctl) -> None:
+    folder = dlctl.root / "configs/hparams_search"
+    folder.mkdir(parents=True)
+    (folder / "older.yaml").write_text(OLDER)
+    plan = dlctl("sweep", "--exp", "example", "--search", "older", "--dry-run").out
+    assert "metric               maximize val/acc_best" in plan
+    assert "trials               20, 1 at once" in plan
+    assert "sampler              optuna.samplers.RandomSampler" in plan
+    words = ("--exp", "example", "--search", "older", "--trials", "1", *FAST, "--json")
+    params = dlctl("sweep", *words).json["trials"][0]["params"]
+    assert params["model.net.lin1_size"] in (64, 96, 128)
+    assert isinstance(params["model.net.lin1_size"], int)
+    assert params["data.batch_size"] in (32, 64)
+    assert 0.0001 <= params["model.optimizer.lr"] <= 0.1
+
+
+OLDER = """# @package _global_
+# As the template had it once.
+defaults:
+  - override /hydra/sweeper: optuna
+  - override /hydra/sweeper/sampler: random
+
+hydra:
+  sweeper:
+    search_space:
+      model.net.lin1_size: {type: int, low: 64, high: 128, step: 32}
+      data.batch_size: {type: categorical, choices: [32, 64]}
+      model.optimizer.lr: {type: float, low: 0.0001, high: 0.1, log: true}
+"""
+
+
+@pytest.mark.skipif(find_spec("cmaes") is not None, reason="cmaes is installed")
+def test_sampler_without_its_package_is_told_before_the_first_trial(dlctl: Dlctl) -> None:
+    words = ("model.optimizer.lr=interval(0.001,0.1)", "--sampler", "cmaes", "--dry-run")
+    assert "needs the package cmaes\n  pip install cmaes" in dlctl("sweep", *words, code=3).err
+
+
+def test_two_signals_at_once_end_a_search_that_has_just_begun(project: Dlctl) -> None:
+    process = project.start("sweep", "seed=1,2,3", "--jobs", "2", *FAST, start_new_session=True)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("study ")
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in out + err
+    assert err.splitlines()[-1].startswith("to go on: dlctl sweep seed=1,2,3")
+    assert project("study", "status", "last", "--json").json["status"] == "interrupted"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -364,7 +416,6 @@ def test_two_sweeps_of_one_study_share_its_trials(project: Dlctl) -> None:
     for process in (first, second):
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
-        assert len([line for line in err.splitlines() if line.startswith("trial ")]) < 6
     report = project("study", "trials", "s", "--json").json
     assert project("study", "status", "s", "--json").json["status"] == "done"
     assert [trial["state"] for trial in report["trials"]] == ["complete"] * 6

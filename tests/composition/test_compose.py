@@ -57,6 +57,7 @@ def test_every_option_composes_resolves_and_names_targets_that_exist(
     if option == "callbacks=early_stopping":
         option = "+callbacks.early_stopping.monitor=x " + option
     names = ["train"] if option.startswith(("experiment", "debug", "hparams")) else ["train", "eval"]
+    names = ["sweep"] if option.startswith(("sampler", "pruner")) else names
     for name in names:
         words = [word.replace("+callbacks", "++callbacks") for word in option.split()]
         composed = compose(project, name, words)
