@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Set by a shell that asks for completions, to the likes of `complete_bash`.
 VARIABLE = "_DLCTL_COMPLETE"
+# What a command composes, where that is not of its name.
+_COMPOSED = {"predict": "eval", "sweep": "train"}
 # What may be written, and a word about it; Typer leaves out what does not go on from what is typed.
 Offers = list[tuple[str, str]]
 _OVERRIDE = re.compile(r"(~|\+{0,2})([^=]*)(=?)(.*)", re.DOTALL)
@@ -268,7 +270,7 @@ def _of_the_run(ctx: typer.Context, project: Project, lines: Sequence[str]) -> "
 def _of_the_project(ctx: typer.Context, project: Project, lines: Sequence[str]) -> "Composed":
     from dlctl.composition.compose import compose
 
-    asked = ctx.params.get("config") or {"predict": "eval"}.get(str(ctx.info_name), ctx.info_name)
+    asked = ctx.params.get("config") or _COMPOSED.get(str(ctx.info_name), ctx.info_name)
     name = asked if any((folder / f"{asked}.yaml").is_file() for folder in project.folders) else "train"
     return compose(project, str(name), lines)
 
