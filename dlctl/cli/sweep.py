@@ -154,7 +154,7 @@ def _run(
     sweep = _begin(project, plan, sweep, len(study.rows))
     study.stop(False)
     status = "failed"
-    with Stop("stopping the running trials; they will be tried again") as stop:
+    with Stop("stopping the running trials, to be tried again", patient=True) as stop:
         try:
             _introduce(project, plan, sweep, study, goes_on)
             with View(plan, sweep, study) as view:

@@ -19,11 +19,16 @@ class Stop:
 
     Args:
         promise: what is told to happen upon the first signal.
+        patient: never raise; whoever is responsible looks at ``requested`` and ``again``.
     """
 
-    def __init__(self, promise: str = "saving a checkpoint after this batch") -> None:
+    def __init__(
+        self, promise: str = "saving a checkpoint after this batch", *, patient: bool = False
+    ) -> None:
         self.promise = promise
-        self.graceful = False
+        self.patient = patient
+        self.graceful = patient
+        self.again = False
         self.requested: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -51,6 +56,10 @@ class Stop:
             self._before.clear()
 
     def _handle(self, signum: int, _: FrameType | None) -> None:
+        if self.patient and self.requested is not None:
+            # Raised in a destructor, an exception would be printed and lost.
+            self.again = True
+            return
         if not self.graceful or self.requested is not None:
             raise Interrupted(signum)
         self.requested = signum

@@ -115,15 +115,14 @@ class Worker:
             Interrupted: a signal; the trials that ran are going to be tried again.
             ConfigError: the metric to optimize is not logged.
         """
-        self._stop.graceful = True
         try:
             while self._fill(argv) or self._running or self._awaits_others():
+                if self._stop.requested is not None or (self._failed and not self._plan.keep_going):
+                    break
                 self._wait()
                 self._watcher.tick(self._running)
-                if self._stop.requested is not None:
-                    raise Interrupted(self._stop.requested)
-                if self._failed and not self._plan.keep_going:
-                    break
+            if self._stop.requested is not None:
+                raise Interrupted(self._stop.requested)
         finally:
             self._end_all()
 
@@ -263,7 +262,7 @@ class Worker:
                 each.process.terminate()
         deadline = time.monotonic() + _GRACE
         try:
-            while self._running and time.monotonic() < deadline:
+            while self._running and time.monotonic() < deadline and not self._stop.again:
                 self._wait()
         finally:
             for each in [*self._running]:
