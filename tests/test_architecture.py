@@ -14,7 +14,8 @@ PACKAGE = Path(dlctl.__file__).parent
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "optuna", "plotly", "questionary", "torchvision"}
 # Left may import right; everything may import errors, extras, files, redact and the package itself.
 ALLOWED = {
-    "cli": {"sweep", "pipeline", "composition", "runs", "project", "utils"},
+    "cli": {"sweep", "pipeline", "scaffold", "composition", "runs", "project", "utils"},
+    "scaffold": {"composition", "runs", "project"},
     "sweep": {"pipeline", "composition", "runs", "project"},
     "pipeline": {"runs", "utils", "project"},
     "composition": {"project"},
@@ -72,6 +73,9 @@ def test_parts_import_only_what_they_may(part: str) -> None:
         ("sweep seed=1,2 nope=3", HEAVY - {"hydra", "omegaconf"}),
         ("study status", HEAVY),
         ("list", HEAVY - {"hydra", "omegaconf"}),
+        ("new --help", HEAVY | {"yaml"}),
+        ("new data mine --dry-run", HEAVY),
+        ("new experiment mine --dry-run", HEAVY - {"hydra", "omegaconf"}),
         ("doctor --help", HEAVY | {"yaml"}),
     ],
 )

@@ -25,6 +25,11 @@ COMMANDS = {
     "predict": ("predict", "Predict a split of the data, one row a sample in the order of the data."),
     "sweep": ("sweep", "Search for the best values of a config, in several trials at once."),
     "study": ("study", "Look at searches: their trials and the best of them; stop one."),
+    "new": ("new", "Make a project, a data set, a model, an experiment or a search that works at once."),
+    "new-experiment": (
+        "new_experiment",
+        "Make an experiment: a config that combines what there is, or what a run was.",
+    ),
     "debug": ("debug", "Run briefly to find faults: default, fdr, limit, overfit or profiler."),
     "show-config": ("show_config", "Show the config as a command would compose it, and explain it."),
     "check": ("check", "Find what is wrong with a config before it costs an hour."),
@@ -95,7 +100,7 @@ def run(argv: list[str]) -> int:
         complete.prepare_scripts(argv)
     traceback = "--traceback" in argv
     argv = [word for word in argv if word != "--traceback"]
-    if argv in ([], ["runs"], ["study"]):
+    if argv in ([], ["new"], ["runs"], ["study"]):
         argv = [*argv, "--help"]
     try:
         _refuse_multirun(argv)

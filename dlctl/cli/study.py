@@ -121,26 +121,28 @@ def best(
 
 def _write(found: "Sweep", row: Any, name: str) -> Path:
     """Write an experiment; never over another one."""
-    import re
-
     from dlctl.composition.compose import load
-    from dlctl.files import atomic_write
-    from dlctl.sweep import results
+    from dlctl.scaffold import experiments, names, pieces, writing
 
     project = Project.find()
-    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
-        raise UsageError(f"'{name}' cannot name an experiment", hint="letters, digits, - and _")
+    names.refuse_bad_config(name, "an experiment")
     if not project.found:
-        raise UsageError("an experiment is written into a project, and there is none here")
-    file = results.experiment_file(project.configs or project.root / "configs", name)
-    if file.exists():
-        raise ConfigError(f"{shown(file)} exists already", hint="choose another name, or remove it")
+        raise UsageError(
+            "an experiment is written into a project, and there is none here",
+            hint="dlctl new project PATH makes one",
+        )
+    names.refuse_taken(project, "experiment", name)
+    path = pieces.configs_of(project) / "experiment" / f"{name}.yaml"
+    if path.exists():
+        raise ConfigError(f"{shown(path)} exists already", hint="choose another name, or remove it")
     if row.dir is None or not Path(row.dir).is_dir():
         raise NotFoundError(f"the run of trial {row.number} is not there any more")
+    values = zip(found.metrics, row.values, strict=False)
+    told = ", ".join(f"{metric} {value:.6g}" for metric, value in values)
+    about = f"Trial {row.number} of the study {found.study}: {told}."
     said = load(project, Path(row.dir) / ".hydra").overrides
-    file.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(file, results.experiment(found, row, name, said).encode())
-    return file
+    writing.write([writing.File(path, experiments.of_overrides(project, name, about, said))])
+    return path
 
 
 @app.command("stop")

@@ -149,7 +149,7 @@ def _refuse_faults(composed: "Composed") -> None:
         render.note(f"the config could not be checked: {type(error).__name__}: {error}")
         return
     # Data may be fetched when the run starts; a new key may be meant, and an annotation untrue.
-    doubtful = [fault for fault in found if fault.topic in ("path", "key", "value")]
+    doubtful = [fault for fault in found if fault.topic in ("path", "data", "key", "value")]
     raise_all([fault for fault in found if fault not in doubtful])
     for note in [*(f"{each.place or 'config'}: {each.message}" for each in doubtful), *notes]:
         render.note(note)

@@ -156,7 +156,15 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
             continue
         message = f"'{dotted(keys)}' names {shown(path)}, which does not exist"
         hint = "paths are relative to the folder in which dlctl is started"
-        yield told.blamed(composed, keys, message, "path", hint)
+        # Data need not lie on every machine that checks the configs.
+        topic = "data" if _is_data(config, path) else "path"
+        yield told.blamed(composed, keys, message, topic, hint)
+
+
+def _is_data(config: dict[str, Any], path: Path) -> bool:
+    """Whether a file lies below ``paths.data_dir``."""
+    folder = at(config, ("paths", "data_dir"))
+    return isinstance(folder, str) and path.absolute().is_relative_to(Path(folder).absolute())
 
 
 def _search(composed: Composed) -> Iterator[ConfigError]:

@@ -234,7 +234,7 @@ def _only_faults(report: Report, project: Project) -> None:
     """Make notes of what is no fault of the configs.
 
     A secret of this machine, such as a tracker's key, is not set; a resolver is registered by code of
-    the project, which is not run here.
+    the project, which is not run here; data is fetched or put there later.
     """
     kept = []
     own = registered(project) if any("there is no resolver" in each.message for each in report.faults) else {}
@@ -246,6 +246,8 @@ def _only_faults(report: Report, project: Project) -> None:
             report.notes.append(f"{where}needs the environment variable {variable[1]}")
         elif resolver and (place := own.get(resolver[1])):
             report.notes.append(f"{where}the resolver '{resolver[1]}' is registered in {place}, not run here")
+        elif fault.topic == "data":
+            report.notes.append(f"{where}{fault.message}")
         else:
             kept.append(fault)
     report.faults = kept

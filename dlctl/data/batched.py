@@ -60,14 +60,14 @@ def as_it_is(batch: Any) -> Any:
 
 
 def batched_loader(
-    dataset: BatchedDataset,
+    dataset: Dataset[Any],
     *,
     batch_size: int,
     shuffle: bool = False,
     num_workers: int = 0,
     pin_memory: bool = False,
-) -> DataLoader[Batch]:
-    """A plain DataLoader over a batched data set; Lightning may still replace its sampler."""
+) -> DataLoader[Any]:
+    """A plain DataLoader, also over a batched data set; Lightning may still replace its sampler."""
     return DataLoader(
         dataset,
         batch_size=batch_size,
@@ -75,5 +75,5 @@ def batched_loader(
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
-        collate_fn=as_it_is,
+        collate_fn=as_it_is if isinstance(dataset, BatchedDataset) else None,
     )

@@ -4,17 +4,17 @@ import gzip
 import math
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
-from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from dlctl.data.batched import Batch, BatchedDataset, batched_loader
+from dlctl.data.batched import Batch, BatchedDataset
 from dlctl.data.download import Resource, fetch
+from dlctl.data.splits import SPLIT_SEED, Split, SplitDataModule
 from dlctl.errors import ConfigError, NotFoundError
 
 SAMPLE = Path(__file__).parent / "mnist_mini"
@@ -31,13 +31,9 @@ MIRRORS = (
 )
 # Of the training images' grey values between 0 and 1.
 MEAN, STD = 0.1307, 0.3081
-# The validation images are the same in every run, whatever the run's seed.
-SPLIT_SEED = 42
-
-Split = Literal["train", "val", "test"]
 
 
-class MNISTDataModule(LightningDataModule):
+class MNISTDataModule(SplitDataModule):
     """Images [B, 1, 28, 28], float32 and normalised, with their digits [B], int64.
 
     The validation images are drawn from the official training set, always the same ones; the test images are
@@ -58,6 +54,8 @@ class MNISTDataModule(LightningDataModule):
         timeout: seconds without an answer after which the next mirror is tried.
     """
 
+    classes = tuple("0123456789")
+
     def __init__(
         self,
         data_dir: str | None = "data/",
@@ -69,24 +67,12 @@ class MNISTDataModule(LightningDataModule):
         mirrors: Sequence[str] = MIRRORS,
         timeout: float = 10.0,
     ) -> None:
-        super().__init__()
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, not {batch_size}", key="data.batch_size")
+        super().__init__(batch_size, num_workers, pin_memory)
         self.data_dir = None if data_dir is None else Path(data_dir)
-        self.batch_size = batch_size
-        self.batch_size_per_device = batch_size
-        self.num_workers = num_workers
-        self.pin_memory = pin_memory
         self.lengths = _checked_lengths(train_val_test_split)
         self.augment = augment
         self.mirrors = tuple(mirrors)
         self.timeout = timeout
-        self._tensors: dict[Split, Batch] = {}
-
-    @property
-    def num_classes(self) -> int:
-        """The ten digits."""
-        return 10
 
     def prepare_data(self) -> None:
         """Fetch what is missing; files that are there are used without asking the network."""
@@ -95,43 +81,20 @@ class MNISTDataModule(LightningDataModule):
             nearby = (raw, self.data_dir)
             fetch(FILES, raw, self.mirrors, nearby=nearby, timeout=self.timeout)
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the set into memory, once, and share the batch size out among the devices."""
-        if self.trainer is not None:
-            self.batch_size_per_device = _shared_out(self.batch_size, self.trainer.world_size)
-        if not self._tensors:
-            official, test = (_read(self.data_dir, part) for part in ("train", "test"))
-            self._tensors = {**_divided(official, test, self.lengths), "test": test}
+    def datasets(self) -> Mapping[Split, BatchedDataset]:
+        """Read the set into memory."""
+        official, test = (_read(self.data_dir, part) for part in ("train", "test"))
+        parts = {**_divided(official, test, self.lengths), "test": test}
+        return {split: BatchedDataset(*tensors, transform=_normalised) for split, tensors in parts.items()}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The training images, augmented and in random order."""
-        dataset = self.dataset("train", augment=self.augment)
-        return self._loader(dataset, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """The validation images."""
-        return self.eval_dataloader("val")
-
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """The test images."""
-        return self.eval_dataloader("test")
-
-    def eval_dataloader(self, split: Split) -> DataLoader[Batch]:
-        """The images of any split as they are, in a fixed order, for evaluation and prediction."""
-        return self._loader(self.dataset(split), shuffle=False)
+        return self.loader(self.dataset("train", augment=self.augment), shuffle=True)
 
     def dataset(self, split: Split, augment: Callable[[Tensor], Tensor] | None = None) -> BatchedDataset:
         """The images of a split."""
-        return BatchedDataset(*self._tensors[split], augment=augment, transform=_normalised)
-
-    def _loader(self, dataset: BatchedDataset, *, shuffle: bool) -> DataLoader[Batch]:
-        return batched_loader(
-            dataset,
-            batch_size=self.batch_size_per_device,
-            shuffle=shuffle,
-            num_workers=self.num_workers,
-            pin_memory=self.pin_memory,
-        )
+        tensors = self._datasets[split].tensors  # type: ignore[attr-defined]
+        return BatchedDataset(*tensors, augment=augment, transform=_normalised)
 
 
 def _checked_lengths(split: Sequence[int]) -> tuple[int, int, int]:
@@ -142,16 +105,6 @@ def _checked_lengths(split: Sequence[int]) -> tuple[int, int, int]:
         )
     train, val, test = split
     return train, val, test
-
-
-def _shared_out(batch_size: int, devices: int) -> int:
-    if batch_size % devices:
-        raise ConfigError(
-            f"batch_size {batch_size} cannot be divided among {devices} devices",
-            key="data.batch_size",
-            hint=f"use a multiple of {devices}: data.batch_size={-(-batch_size // devices) * devices}",
-        )
-    return batch_size // devices
 
 
 def _divided(official: Batch, test: Batch, lengths: tuple[int, int, int]) -> dict[Split, Batch]:

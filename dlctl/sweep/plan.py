@@ -263,7 +263,7 @@ def _refuse_faults(base: Composed, items: Sequence[Override], space: Space) -> N
     """Tell everything that is known to be wrong before torch is imported."""
     base.resolve(base.run_dir())
     found = [*check.faults(base, imports=False, searched=True), *_unknown(base, items)]
-    doubtful = ("path", "value")
+    doubtful = ("path", "data", "value")
     raise_all([fault for fault in found if fault.topic not in doubtful])
     configs = loader(base.project)
     for item, parameter in zip(items, space.parameters, strict=True):

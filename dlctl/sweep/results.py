@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -166,47 +165,3 @@ def _table(sweep: Sweep, rows: Sequence[Row], best: set[int]) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def experiment(sweep: Sweep, row: Row, name: str, lines: Sequence[str]) -> str:
-    """An experiment config with the values of a trial.
-
-    Args:
-        sweep: to which it belongs.
-        row: the trial.
-        name: of the experiment.
-        lines: the overrides of the trial.
-    """
-    from dlctl.composition.compose import chooses, parse
-    from dlctl.composition.search_path import loader
-    from dlctl.project import Project
-
-    configs = loader(Project.find())
-    defaults: list[str] = []
-    values: dict[str, Any] = {}
-    for item in parse(lines):
-        key = item.key_or_group
-        if item.is_delete() or key == "hparams_search":
-            continue
-        if chooses(configs, item):
-            if key == "experiment":
-                defaults.insert(0, str(item.value()))
-            else:
-                package = f"@{item.package}" if item.package else ""
-                defaults.append(f"override /{key}{package}: {item.value()}")
-            continue
-        node = values
-        *parents, last = key.split(".")
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[last] = item.value()
-    told = ", ".join(f"{m} {v:.6g}" for m, v in zip(sweep.metrics, row.values, strict=False))
-    about = f"# Trial {row.number} of the study {sweep.study}: {told}."
-    head = f"# @package _global_\n{about}\n# Launch: dlctl train --exp {name}\n\n"
-    listed = "defaults:\n" + "".join(f"  - {each}\n" for each in [*defaults, "_self_"])
-    return head + listed + ("\n" + yaml.safe_dump(values, sort_keys=False) if values else "")
-
-
-def experiment_file(folder: Path, name: str) -> Path:
-    """Where an experiment of this name goes."""
-    return folder / "experiment" / f"{name}.yaml"

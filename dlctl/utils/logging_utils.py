@@ -24,8 +24,9 @@ def log_hyperparameters(cfg: DictConfig, model: LightningModule, trainer: Traine
     assert isinstance(tree, dict)
     params: dict[str, Any] = {name: tree[name] for name in _PARTS if name in tree}
     sizes = [(each.numel(), each.requires_grad) for each in model.parameters()]
-    params["model/params/total"] = sum(size for size, _ in sizes)
-    params["model/params/trainable"] = sum(size for size, trained in sizes if trained)
-    params["model/params/non_trainable"] = sum(size for size, trained in sizes if not trained)
+    if sizes:  # a model that is built for its data has none yet
+        params["model/params/total"] = sum(size for size, _ in sizes)
+        params["model/params/trainable"] = sum(size for size, trained in sizes if trained)
+        params["model/params/non_trainable"] = sum(size for size, trained in sizes if not trained)
     for logger in trainer.loggers:
         logger.log_hyperparams(params)

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dlctl.scaffold.pieces import DATA, MODELS
+
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 
-def run(*command: str | Path, cwd: Path, code: int = 0) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+def run(*command: str | Path, cwd: Path, code: int = 0, **more: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | more
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
@@ -29,6 +31,29 @@ def environment(folder: Path) -> Path:
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "borrowed.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return folder / "bin"
+
+
+def stranger(folder: Path) -> Path:
+    """A virtual environment that finds all of that, and not this dlctl."""
+    installed = Path(sysconfig.get_paths()["purelib"])
+    borrowed = folder.with_name(f"{folder.name}-borrowed")
+    borrowed.mkdir()
+    for path in installed.iterdir():
+        if "dlctl" not in path.name and path.suffix != ".pth":
+            (borrowed / path.name).symlink_to(path)
+    bin_ = environment(folder)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "borrowed.pth").write_text(f"{borrowed}\n")
+    (bin_ / "ruff").symlink_to(Path(sys.executable).with_name("ruff"))
+    return bin_
+
+
+@pytest.fixture(scope="module")
+def wheel(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, cwd=clone)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +93,8 @@ def test_make_uses_an_active_environment_and_says_what_it_can_do(clone: Path) ->
 
 
 def test_wheel_carries_configs_and_sample_and_works_outside_the_repository(
-    clone: Path, tmp_path: Path
+    wheel: Path, tmp_path: Path
 ) -> None:
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, cwd=clone)
-    (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     packaged = {
         f"dlctl/configs/{path.relative_to(ROOT / 'configs')}" for path in (ROOT / "configs").rglob("*.yaml")
@@ -101,3 +124,51 @@ def test_wheel_carries_configs_and_sample_and_works_outside_the_repository(
     assert evaluated["metrics"]["test/acc"] == report["metrics"]["test/acc"]
     config = (project / "logs/train/runs" / report["run"] / "config_resolved.yaml").read_text()
     assert yaml.safe_load(config)["paths"]["root_dir"] == str(project)
+
+
+def test_a_project_of_the_installed_tool_tests_and_checks_itself(wheel: Path, tmp_path: Path) -> None:
+    bin_ = stranger(tmp_path / "tool")
+    run(bin_ / "python", "-m", "pip", "install", "--no-deps", wheel, cwd=tmp_path)
+    run(bin_ / "dlctl", "new", "project", "pond", cwd=tmp_path)
+    root = tmp_path / "pond"
+    for group, kinds in (("data", DATA), ("model", MODELS)):
+        for kind in kinds:
+            run(bin_ / "dlctl", "new", group, f"{kind.replace('-', '_')}_{group}", "--kind", kind, cwd=root)
+    stranger(root / ".venv")
+    for target in ("test", "check"):
+        out = run("make", target, cwd=root, PIP_FIND_LINKS=str(wheel.parent))
+    assert out.splitlines()[-1].startswith("no fault in ")
+    installed = run(root / ".venv/bin/python", "-c", "import dlctl; print(dlctl.__file__)", cwd=tmp_path)
+    assert installed.startswith(str(root / ".venv"))
+    short = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "--json")
+    for kind in MODELS:
+        data = "conllu" if kind == "tagger" else "mnist_mini"
+        words = (f"data={data}", f"model={kind}_model", "callbacks=none", *short)
+        report = json.loads(run(root / ".venv/bin/dlctl", "train", *words, cwd=root / "tests"))
+        assert report["status"] == "done"
+
+
+def test_what_is_new_in_a_clone_passes_its_checks_and_tests(clone: Path, tmp_path: Path) -> None:
+    bin_ = environment(tmp_path / "environment")
+    run(bin_ / "python", "-m", "pip", "install", "--no-deps", "--editable", clone, cwd=tmp_path)
+    run("git", "init", "--quiet", cwd=clone)
+    made = []
+    for group, kinds in (("data", DATA), ("model", MODELS)):
+        for kind in kinds:
+            name = f"{kind.replace('-', '_')}_{group}"
+            made += run(bin_ / "dlctl", "new", group, name, "--kind", kind, cwd=clone).splitlines()
+    code = [name for name in made if name.endswith(".py")]
+    run(
+        bin_ / "python",
+        "-m",
+        "pytest",
+        "-q",
+        *(name for name in code if name.startswith("tests/")),
+        cwd=clone,
+    )
+    ruff = Path(sys.executable).with_name("ruff")
+    run(ruff, "check", *code, cwd=clone)
+    run(ruff, "format", "--check", *code, cwd=clone)
+    run(bin_ / "python", "-m", "mypy", cwd=clone)
+    for name in made:
+        (clone / name).unlink()
