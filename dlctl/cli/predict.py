@@ -21,7 +21,11 @@ def command(
     split: options.Split = "test",
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="A .csv or .jsonl file."),
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="A .csv or .jsonl file, or what the data module writes: .conllu for a tagger.",
+        ),
     ] = None,
     ckpt: options.WhichCheckpoint = "best",
     json: options.Json = False,
@@ -36,18 +40,17 @@ def command(
     project = Project.find()
     chosen = subject(project, name, ckpt, overrides, "predict")
     run = record.start(project, chosen.composed, "predict", evaluated=chosen.run_id)
-    target = (output or run.dir / "predictions.csv").absolute()
-    rows = 0
+    target, rows = run.dir, 0
 
     def work(config: "DictConfig", public: "DictConfig") -> None:
         from dlctl.pipeline.predict import predict
 
-        nonlocal rows
-        rows = predict(
+        nonlocal target, rows
+        target, rows = predict(
             config,
             run,
             checkpoint=chosen.checkpoint,
-            output=target,
+            output=output.absolute() if output else None,
             split=split,  # type: ignore[arg-type]
         )
 

@@ -59,7 +59,7 @@ class SplitDataModule(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Read the data, once, and share the batch size out among the devices."""
         if self.trainer is not None:
-            self.batch_size_per_device = _shared_out(self.batch_size, self.trainer.world_size)
+            self.batch_size_per_device = shared_out(self.batch_size, self.trainer.world_size)
         if not self._datasets:
             self._datasets = self.datasets()
 
@@ -117,7 +117,12 @@ def split_indices(length: int, shares: Sequence[float]) -> dict[Split, Tensor]:
     return {name: part.sort().values for name, part in zip(SPLITS, parts, strict=True)}
 
 
-def _shared_out(batch_size: int, devices: int) -> int:
+def shared_out(batch_size: int, devices: int) -> int:
+    """How many of a batch's samples each device gets.
+
+    Raises:
+        ConfigError: they cannot be divided.
+    """
     if batch_size % devices:
         raise ConfigError(
             f"batch_size {batch_size} cannot be divided among {devices} devices",

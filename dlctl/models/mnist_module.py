@@ -1,15 +1,15 @@
 """Classification of MNIST digits: the loss, the metrics and the optimizer around a network."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MaxMetric, Metric
+
+from dlctl.models.optimized import OptimizedModule
 
 Batch = tuple[Tensor, Tensor]
 
@@ -44,7 +44,7 @@ class LossAndAccuracy(Metric):
         return {"loss": self.loss_sum / self.count, "acc": self.correct / self.count}
 
 
-class MNISTLitModule(LightningModule):
+class MNISTLitModule(OptimizedModule):
     """Trains a network to name the digit in an image.
 
     Args:
@@ -62,24 +62,14 @@ class MNISTLitModule(LightningModule):
         scheduler: Callable[..., LRScheduler] | None = None,
         compile: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, scheduler)
         # Plain values only, or the checkpoint cannot be loaded with weights_only=True.
         self.save_hyperparameters("compile", logger=False)
         self.net = net
-        self.make_optimizer = optimizer
-        self.make_scheduler = scheduler
         self.train_metrics = LossAndAccuracy()
         self.val_metrics = LossAndAccuracy()
         self.test_metrics = LossAndAccuracy()
         self.val_acc_best = MaxMetric()
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes each hook's name here, 46 times a step, and torch looks for parameters in all
-        # that is assigned to a module: a twentieth of a small network's step.
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits [B, classes] of images [B, 1, 28, 28]."""
@@ -135,25 +125,6 @@ class MNISTLitModule(LightningModule):
         images, targets = batch
         probability, prediction = self(images).softmax(dim=1).max(dim=1)
         return {"target": targets, "prediction": prediction, "probability": probability}
-
-    def configure_optimizers(self) -> Any:
-        """The optimizer and, if there is one, the learning rate scheduler."""
-        optimizer = self.make_optimizer(params=self.trainer.model.parameters())  # type: ignore[union-attr]
-        # A fused optimizer offers to unscale the gradients of mixed precision itself. That would be after
-        # they are clipped, so Lightning refuses to clip them; declined, they are unscaled before.
-        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
-        if self.make_scheduler is None:
-            return {"optimizer": optimizer}
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {
-                "scheduler": self.make_scheduler(optimizer=optimizer),
-                "monitor": "val/loss",
-                # Where there is no validation there is no loss to follow, and that is no reason to stop.
-                "strict": False,
-                "frequency": self.trainer.check_val_every_n_epoch or 1,
-            },
-        }
 
     def _log_epoch(self, split: str, metrics: LossAndAccuracy) -> dict[str, Tensor]:
         """Log the metrics of an epoch under the split's name and start anew."""

@@ -105,6 +105,8 @@ def _unreadable(path: Path, why: str) -> NotFoundError:
 def fits(state: State, model: LightningModule, path: Path) -> None:
     """Make sure that the weights of a checkpoint are those of a model.
 
+    A weight of no elements takes its size from the data or the checkpoint: it fits any.
+
     Raises:
         ConfigError: names or shapes differ.
     """
@@ -114,7 +116,7 @@ def fits(state: State, model: LightningModule, path: Path) -> None:
     faults = [
         f"{name} is {_shape(saved.get(name))} in the checkpoint and {_shape(built.get(name))} here"
         for name in [*built, *(name for name in saved if name not in built)]
-        if _shape(saved.get(name)) != _shape(built.get(name))
+        if _shape(saved.get(name)) != _shape(built.get(name)) and not _open(saved.get(name), built.get(name))
     ]
     if faults and getattr(model, "strict_loading", True):
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
@@ -122,6 +124,11 @@ def fits(state: State, model: LightningModule, path: Path) -> None:
             f"the checkpoint {shown(path)} does not fit the model: {faults[0]}{more}",
             hint="leave out the overrides of model.*, or name the checkpoint of such a model",
         )
+
+
+def _open(saved: Any, built: Any) -> bool:
+    """Whether a weight has no size yet, and waits for one."""
+    return saved is not None and isinstance(built, torch.Tensor) and not built.numel()
 
 
 def _shape(value: Any) -> str:

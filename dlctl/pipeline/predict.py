@@ -3,11 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig
 
 from dlctl.errors import ConfigError
@@ -20,32 +21,33 @@ from dlctl.runs.record import Run
 Row = dict[str, Any]
 
 
-def predict(cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path, split: Split = "test") -> int:
+def predict(
+    cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path | None, split: Split = "test"
+) -> tuple[Path, int]:
     """Predict a split and write it, one row a sample in the order of the data.
 
-    What ``predict_step`` returns becomes the columns: a dict of tensors of shape (batch, ...) one
-    column each, a single tensor the column ``prediction``. A data module that has a method
-    ``write_predictions(predictions, path)`` writes its own format instead.
+    What ``predict_step`` returns becomes the columns: a dict of tensors of shape (batch, ...), or of
+    lists, one column each; a single tensor the column ``prediction``. A data module that has a method
+    ``write_predictions(predictions, path)`` writes its own format instead; if it has a
+    ``predictions_suffix`` (".conllu"), only into files of that name, and into those by default.
 
     Args:
         cfg: resolved.
         run: the prediction's own run.
         checkpoint: whose weights predict.
-        output: a ``.csv`` or ``.jsonl`` file, or what the data module writes.
+        output: a ``.csv`` or ``.jsonl`` file, or what the data module writes; None for a file in the
+            run's directory.
         split: which part of the data.
 
     Returns:
-        How many batches the data module wrote, or how many rows were written.
+        The file, and how many rows were written: as the data module counts them, or its batches.
     """
     state = checkpoints.read(checkpoint)
     build.seed(cfg)
     datamodule = build.datamodule(cfg)
-    own = getattr(datamodule, "write_predictions", None)
-    if own is None and output.suffix not in _FORMATS:
-        raise ConfigError(
-            f"cannot write predictions as '{output.suffix or output.name}'",
-            hint=f"name a file that ends in {' or '.join(_FORMATS)}",
-        )
+    suffix = getattr(datamodule, "predictions_suffix", None)
+    output = output or run.dir / f"predictions{suffix or '.csv'}"
+    own = _writer(datamodule, output, suffix)
     model = build.model(cfg)
     checkpoints.fits(state, model, checkpoint)
     trainer = build.trainer(cfg, build.callbacks(cfg), [])
@@ -55,11 +57,29 @@ def predict(cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path, split:
     batches = predictions or []
     output.parent.mkdir(parents=True, exist_ok=True)
     if own is not None:
-        own(batches, output)
-        return len(batches)
+        written = own(batches, output)
+        return output, len(batches) if written is None else int(written)
     rows = list(_rows(batches))
     atomic_write(output, _FORMATS[output.suffix](rows).encode())
-    return len(rows)
+    return output, len(rows)
+
+
+def _writer(datamodule: LightningDataModule, output: Path, suffix: str | None) -> Callable[..., Any] | None:
+    """The data module's own way to write a file; None for one of rows.
+
+    Raises:
+        ConfigError: nobody knows how to write such a file.
+    """
+    own: Callable[..., Any] | None = getattr(datamodule, "write_predictions", None)
+    if own is not None and suffix in (None, output.suffix):
+        return own
+    if output.suffix not in _FORMATS:
+        known = [*([suffix] if own is not None and suffix else []), *_FORMATS]
+        raise ConfigError(
+            f"cannot write predictions as '{output.suffix or output.name}'",
+            hint=f"name a file that ends in {', '.join(known[:-1])} or {known[-1]}",
+        )
+    return None
 
 
 def _rows(batches: Sequence[Any]) -> Iterator[Row]:
