@@ -71,10 +71,10 @@ class Dlctl:
             **options,
         )
 
-    def process(self, *words: str, code: int = 0, **options: Any) -> Result:
+    def process(self, *words: str, code: int = 0, timeout: float = 240, **options: Any) -> Result:
         """Run a command as a process of its own and insist on its exit code."""
         process = self.start(*words, **options)
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=timeout)
         assert process.returncode == code, f"exit code {process.returncode}, not {code}\n{out}\n{err}"
         return Result(process.returncode, out, err)
 

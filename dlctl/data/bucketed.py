@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch.utils.data import BatchSampler, Sampler
+from torch.utils.data import BatchSampler, RandomSampler
 
 # How many batches' worth of samples are sorted by length at once: more would leave less to chance.
 _POOL = 50
@@ -23,11 +23,14 @@ class Lengths(Protocol):
         ...
 
 
-class EpochSampler(Sampler[int]):
-    """All samples in random order, another one every epoch; the same for the same seed and epoch."""
+class EpochSampler(RandomSampler):
+    """All samples in random order, another one every epoch; the same for the same seed and epoch.
+
+    Being a RandomSampler, Lightning knows that it shuffles, and puts another in its place where it must not.
+    """
 
     def __init__(self, dataset: Lengths) -> None:
-        self.dataset = dataset
+        super().__init__(dataset)
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -37,10 +40,7 @@ class EpochSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         # The seed of the run; of a resumed one that has none, the seed that its random state came from.
         generator = torch.Generator().manual_seed((torch.initial_seed() + self._epoch) % 2**63)
-        yield from torch.randperm(len(self.dataset), generator=generator).tolist()
-
-    def __len__(self) -> int:
-        return len(self.dataset)
+        yield from torch.randperm(len(self.data_source), generator=generator).tolist()
 
 
 class BucketBatchSampler(BatchSampler):
@@ -50,7 +50,7 @@ class BucketBatchSampler(BatchSampler):
     several processes Lightning puts its distributed sampler in the place of the one given here.
 
     Args:
-        sampler: draws numbers of samples; its ``dataset`` has their ``lengths``.
+        sampler: draws numbers of samples; its data set has their ``lengths``.
         batch_size: samples in a batch; the last of a pool may have fewer.
         drop_last: whether batches with fewer samples are left out.
     """
@@ -66,7 +66,9 @@ class BucketBatchSampler(BatchSampler):
 
     def _batches(self, pool: list[int]) -> list[list[int]]:
         sampler: Any = self.sampler
-        lengths: Sequence[int] = sampler.dataset.lengths
+        # Torch's own samplers call it one way, the distributed one the other.
+        dataset = sampler.dataset if hasattr(sampler, "dataset") else sampler.data_source
+        lengths: Sequence[int] = dataset.lengths
         drawn = sorted(range(len(pool)), key=lambda place: lengths[pool[place]])
         cuts = [drawn[start : start + self.batch_size] for start in range(0, len(drawn), self.batch_size)]
         if self.drop_last:
