@@ -235,7 +235,7 @@ def test_pieces_of_words_are_glued_together(pieces: list[str], words: list[str])
     [
         ("dlctl train model=mn", ["dlctl", "train", "model", "=", "mn"], "mnist"),
         ("dlctl train model=mn", ["dlctl", "train", "model=mn"], "model=mnist"),
-        ("dlctl train --exp=", ["dlctl", "train", "--exp", "="], "example\nmnist"),
+        ("dlctl train --exp=", ["dlctl", "train", "--exp", "="], "example\nmnist\ntagger\ntagger_ewt"),
         ("dlctl train 'trainer.max_", ["dlctl", "train", "'trainer.max_"], "trainer.max_epochs="),
         ("dlctl train --debug f", ["dlctl", "train", "--debug", "fdrs"], "fdr"),
         ("dlctl eval last --split=v", ["dlctl", "eval", "last", "--split", "=", "v"], "val"),

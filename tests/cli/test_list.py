@@ -6,8 +6,10 @@ from tests.conftest import Dlctl
 def test_options_are_listed_with_what_they_are_for_and_the_chosen_one_is_marked(dlctl: Dlctl) -> None:
     assert [line.rstrip() for line in dlctl("list", "experiment").out.splitlines()] == [
         "experiment",
-        "  example  A dense net on a sample of MNIST, ten epochs on a CPU in under a minute.",
-        "  mnist    The example on the full MNIST: 55,000 training images, downloaded on first use.",
+        "  example     A dense net on a sample of MNIST, ten epochs on a CPU in under a minute.",
+        "  mnist       The example on the full MNIST: 55,000 training images, downloaded on first use.",
+        "  tagger      Parts of speech on a small English treebank that comes with dlctl; no network.",
+        "  tagger_ewt  Parts of speech on a treebank of real size, such as UD English-EWT.",
     ]
     data = dlctl("list", "data").out
     assert "* mnist_mini  A sample of MNIST" in data
@@ -21,7 +23,7 @@ def test_projects_own_options_stand_among_the_packaged_ones(dlctl: Dlctl) -> Non
     )
     groups = dlctl("list", "--json").json["groups"]
     assert list(groups)[:3] == ["callbacks", "data", "debug"]
-    mine, mnist = groups["model"]
+    mine, mnist, _tagger = groups["model"]
     assert (mine["name"], mine["packaged"], mine["chosen"]) == ("mine", False, False)
     assert (mnist["name"], mnist["packaged"], mnist["chosen"]) == ("mnist", True, True)
     assert mine["about"] == "Mine [with] brackets."

@@ -152,7 +152,7 @@ def test_all_combinations_pairs_and_searches(dlctl: Dlctl) -> None:
     assert both["parameters"]["data.batch_size"] == "16,32"
     assert both["parameters"]["model.optimizer.lr"] == "interval(0.0001, 0.1)"
     glob = dlctl("sweep", "experiment=glob(*)", "--dry-run", "--json").json
-    assert glob["trials"] == 2
+    assert glob["trials"] == 4
     assert not (dlctl.root / "logs").exists()
 
 
