@@ -118,15 +118,16 @@ def test_words_are_taken_for_unknown_in_training_only() -> None:
 
 
 def test_a_new_network_takes_its_sizes_from_a_checkpoint_and_refuses_other_layers() -> None:
-    saved = net().state_dict()
-    fresh = TaggerNet(**SIZES)
+    saved = TaggerLitModule(net(), ADAM).state_dict()
+    fresh = TaggerLitModule(TaggerNet(**SIZES), ADAM)
     checkpoints.fits({"state_dict": saved}, fresh, Path("x.ckpt"))
     fresh.load_state_dict(saved)
     assert all(torch.equal(saved[name], value) for name, value in fresh.state_dict().items())
+    other = TaggerLitModule(TaggerNet(**{**SIZES, "hidden_size": 9}), ADAM)
     with pytest.raises(
-        ConfigError, match=r"x.ckpt does not fit the model: sentence.weight_ih_l0 is \[28, 18\]"
+        ConfigError, match=r"x\.ckpt does not fit the model: net.sentence.weight_ih_l0 is \[28, 18\]"
     ):
-        checkpoints.fits({"state_dict": saved}, TaggerNet(**{**SIZES, "hidden_size": 9}), Path("x.ckpt"))
+        checkpoints.fits({"state_dict": saved}, other, Path("x.ckpt"))
 
 
 # Training
