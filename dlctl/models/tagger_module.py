@@ -177,12 +177,11 @@ class TaggerLitModule(OptimizedModule):
     def _log_epoch(self, split: str, metrics: TokenAccuracy) -> dict[str, Tensor]:
         """Log the metrics of an epoch under the split's name and start anew."""
         values: dict[str, Tensor] = metrics.compute()
-        counts = metrics.count
         metrics.reset()
         self.log_dict({f"{split}/loss": values["loss"], f"{split}/acc": values["acc"]}, sync_dist=True)
         if self.trainer.state.fn != "fit":
             # Dozens of figures would hide the others in every epoch of a training.
-            for number, name in enumerate(self._names()[:_TAGS_LOGGED]):
-                if counts[number]:
-                    self.log(f"{split}/acc/{name}", values["per_tag"][number], sync_dist=True)
+            for name, value in zip(self._names()[:_TAGS_LOGGED], values["per_tag"], strict=False):
+                if not value.isnan():
+                    self.log(f"{split}/acc/{name}", value, sync_dist=True)
         return values
