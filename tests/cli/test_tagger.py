@@ -210,12 +210,3 @@ def test_tags_that_training_did_not_know_count_as_wrong(tagger: Dlctl) -> None:
     right = before["test/acc"] * count - before["test/acc/PUNCT"] * odd
     assert after["test/acc"] == pytest.approx(right / count, abs=1e-6)
     assert "test/acc/ODD" not in after
-
-
-def test_two_processes_share_the_sentences_and_agree_on_the_figures(tagger: Dlctl) -> None:
-    ddp = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.sync_batchnorm=false")
-    words = ("train", "--exp", "tagger", *SMALL, *FILES, *ddp, *QUIET, "--json")
-    metrics = tagger.process(*words).json["metrics"]
-    alone = tagger("eval", "last", "trainer=cpu", *QUIET, "--json").json["metrics"]
-    assert {name for name in metrics if name.startswith("test/")} == set(alone)
-    assert metrics["test/acc"] == pytest.approx(alone["test/acc"], abs=0.01)
