@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from dlctl.pipeline.keeper import Metrics
-    from dlctl.sweep.worker import Job
+    from dlctl.sweep.job import Job
 
 # Linux's prctl(2): a signal for the process when the one that forked it dies.
 _PDEATHSIG = 1

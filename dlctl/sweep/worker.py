@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 from optuna.trial import Trial
 
-from dlctl.composition.compose import Composed
 from dlctl.errors import ConfigError, DlctlError, Interrupted
 from dlctl.runs import manifest, store
 from dlctl.runs.stop import Stop
+from dlctl.sweep.job import Job
 from dlctl.sweep.plan import Plan
 from dlctl.sweep.study import Row, Study
 
@@ -26,27 +26,6 @@ _GRACE = 10.0
 _PATIENCE = 0.25
 # What every trial needs, imported once, in the process that the trials are forked from.
 PRELOADED = "dlctl.cli.preloaded"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the process of a trial is given.
-
-    Attributes:
-        composed: its config.
-        directory: of its run.
-        trial: ``{"study", "number"}``.
-        slot: which of the jobs it is, counted from 0.
-        jobs: how many run at once.
-        argv: the command line of the sweep.
-    """
-
-    composed: Composed
-    directory: Path
-    trial: dict[str, Any]
-    slot: int
-    jobs: int
-    argv: list[str]
 
 
 @dataclass

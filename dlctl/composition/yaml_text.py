@@ -1,0 +1,25 @@
+"""Configs as YAML text: as OmegaConf writes it, by libyaml where that is there, which takes a fifth of the time."""
+
+from functools import cache
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf._utils import get_omega_conf_dumper
+
+
+def to_yaml(node: Any) -> str:
+    """The text of a config, its interpolations as they were written."""
+    plain = OmegaConf.to_container(node, resolve=False, enum_to_str=True)
+    return str(
+        yaml.dump(plain, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_dumper())
+    )
+
+
+@cache
+def _dumper() -> Any:
+    """OmegaConf's own dumper, on top of libyaml's where PyYAML was built with it."""
+    own = get_omega_conf_dumper()
+    fast = getattr(yaml, "CDumper", None)
+    names = ("yaml_representers", "yaml_multi_representers")
+    return type("Dumper", (fast,), {name: getattr(own, name) for name in names}) if fast else own
