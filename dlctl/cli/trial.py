@@ -108,7 +108,7 @@ def _share(job: "Job") -> None:
     torch.set_num_threads(min(wanted, share))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = visible.split(",") if visible else [str(n) for n in range(torch.cuda.device_count())]
-    asked: Any = (job.composed.config.get("trainer") or {}).get("devices", "auto")
+    asked: Any = (job.composed.full.get("trainer") or {}).get("devices", "auto")
     if len(devices) > 1 and asked in ("auto", -1, 1, "1"):
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[job.slot % len(devices)]
 
