@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlctl.cli import complete, options, render, sweep_table
-from dlctl.errors import ConfigError, DlctlError, Interrupted, UsageError
+from dlctl.errors import Interrupted, UsageError
 from dlctl.project import Project, shown
 
 if TYPE_CHECKING:
-    import optuna
-
     from dlctl.sweep.plan import Asked, Plan
     from dlctl.sweep.study import Study
     from dlctl.sweep.sweeps import Sweep
@@ -83,7 +81,9 @@ def command(
         plan = plans.make(project, options.as_overrides(overrides), asked)
         sweep, goes_on = _sweep(project, plan)
     if dry_run:
-        _look(plan, sweep, goes_on)
+        from dlctl.sweep import opening
+
+        opening.look(plan, sweep, goes_on=goes_on)
         _show(plan, sweep, goes_on, as_json=json)
         return
     _run(project, plan, sweep, goes_on, test_best=test_best, as_json=json)
@@ -143,7 +143,7 @@ def _run(
     from dlctl.cli import trial
     from dlctl.cli.sweep_view import View
     from dlctl.runs.stop import Stop
-    from dlctl.sweep import results
+    from dlctl.sweep import opening, results
     from dlctl.sweep.study import Study
     from dlctl.sweep.worker import Worker
 
@@ -152,7 +152,7 @@ def _run(
     with _whole(sweep), Stop():
         if plan.storage is None:
             sweep.dir.mkdir(parents=True, exist_ok=True)
-        found = _study(plan, sweep, goes_on)
+        found = opening.opened(plan, sweep, goes_on=goes_on)
         study = Study(found, plan.space, plan.trials)
         sweep = _begin(project, plan, sweep, len(study.rows))
     study.stop(False)
@@ -190,65 +190,6 @@ def _whole(sweep: "Sweep") -> Iterator[None]:
         if not there and not (sweep.dir / sweeps.FILE).exists():
             shutil.rmtree(sweep.dir, ignore_errors=True)
         raise
-
-
-def _look(plan: "Plan", sweep: "Sweep", goes_on: bool) -> None:
-    """Find out what a search would meet in its storage, and make nothing there."""
-    from optuna import get_all_study_names
-
-    from dlctl.sweep import storage as storages
-    from dlctl.sweep import sweeps
-
-    storage = storages.look(plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage))
-    if storage is not None and sweep.study in get_all_study_names(storage):
-        storages.refuse_another(storages.load(storage, sweep.study), plan.directions, plan.space)
-
-
-def _study(plan: "Plan", sweep: "Sweep", goes_on: bool) -> "optuna.Study":
-    """The study in its storage, which is reached before anything is started."""
-    import warnings
-
-    import optuna
-    from hydra.utils import instantiate
-    from optuna.exceptions import ExperimentalWarning
-
-    from dlctl.sweep import storage as storages
-    from dlctl.sweep import sweeps
-
-    warnings.simplefilter("ignore", ExperimentalWarning)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    where = plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage)
-    storage = storages.connect(where)
-    parts = {}
-    for name, config in {"sampler": dict(plan.sampler), "pruner": dict(plan.pruner)}.items():
-        try:
-            seed = config.get("seed")
-            if name == "sampler" and isinstance(seed, int):
-                # A study that goes on must not draw the same values again.
-                config["seed"] = seed + _known_trials(storage, sweep.study)
-            parts[name] = instantiate(config)
-        except Exception as error:
-            cause = error.__cause__ or error
-            raise ConfigError(
-                f"cannot build the {name} {config.get('_target_')}: {cause}".splitlines()[0],
-                hint=f"look at {name}, or choose another: dlctl list {name}",
-                key=name,
-            ) from error
-    try:
-        return storages.create(storage, sweep.study, plan.directions, plan.space, **parts)
-    except DlctlError:
-        raise
-    except Exception as error:
-        raise storages.unreachable(where, error) from None
-
-
-def _known_trials(storage: Any, name: str) -> int:
-    import optuna
-
-    try:
-        return len(optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False))
-    except KeyError:
-        return 0
 
 
 def _begin(project: Project, plan: "Plan", sweep: "Sweep", done: int) -> "Sweep":

@@ -17,7 +17,7 @@ def preload() -> None:
 
 def give_up() -> None:
     """End that process: there are going to be no trials, and its imports would go on for seconds."""
-    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)  # type: ignore[attr-defined]
+    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
     if pid is not None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

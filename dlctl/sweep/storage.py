@@ -10,7 +10,6 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import inspect
-from sqlalchemy.exc import DatabaseError
 
 from dlctl import redact
 from dlctl.errors import ConfigError, NotFoundError
@@ -96,7 +95,7 @@ def unreachable(storage: str, error: Exception) -> ConfigError:
             if "postgres" in storage
             else f"pip install {missing and missing.name}"
         )
-    if isinstance(error, sqlite3.DatabaseError | DatabaseError) and "not a database" in str(error):
+    if "file is not a database" in f"{error} {cause}":
         cause = ValueError("it is a file of another kind, and no SQLite database")
     if "://" not in storage and isinstance(error, ValueError | KeyError | TypeError):
         cause = ValueError("it is a file of another kind, and no journal of a study")

@@ -9,12 +9,18 @@ from omegaconf import OmegaConf
 from dlctl.composition import compose, yaml_text
 from dlctl.project import Project
 
+WORDS = "yes no 1 1e3 0x1f null ~ # - 1_000 12:30 a: ${x:1} 'q' \"d\""
 HAIRY = {
-    "words": ["yes", "no", "1", "1e3", "0x1f", "null", "~", "", " ", "a: b", "# c", "${x:1}", "-", "1_000", "12:30"],
-    "lines": "one\ntwo\n\n  three ", "tabs": "a\tb", "quotes": "it's \"so\"", "wide": "word " * 60,
-    "far": "äöü – 漢字 😀 \u2028 \x85 \x07", "numbers": [1, -0.0, 1e-5, float("inf"), float("nan"), True, None],
-    "empty": {"list": [], "dict": {}}, "deep": [[{"a": [1]}], []], 3: "three",
-}  # fmt: skip
+    "words": [*WORDS.split(" "), "", " ", "a: b", "# c"],
+    "lines": "one\ntwo\n\n  three ",
+    "tabs": "a\tb",
+    "wide": "word " * 60,
+    "far": "äöü - 漢字 😀 \u2028 \x85 \x07",
+    "numbers": [1, -0.0, 1e-5, float("inf"), float("nan"), True, None],
+    "empty": {"list": [], "dict": {}},
+    "deep": [[{"a": [1]}], []],
+    3: "three",
+}
 
 
 def same(node: object) -> None:
