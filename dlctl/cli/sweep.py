@@ -81,9 +81,10 @@ def command(
         plan = plans.make(project, options.as_overrides(overrides), asked)
         sweep, goes_on = _sweep(project, plan)
     if dry_run:
-        from dlctl.sweep import opening
+        if plan.storage or goes_on:
+            from dlctl.sweep import opening
 
-        opening.look(plan, sweep, goes_on=goes_on)
+            opening.look(plan, sweep, goes_on=goes_on)
         _show(plan, sweep, goes_on, as_json=json)
         return
     _run(project, plan, sweep, goes_on, test_best=test_best, as_json=json)

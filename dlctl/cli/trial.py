@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -52,16 +53,18 @@ def run(job: "Job", pipe: Connection) -> None:
     pipe.send(("ended", {"status": facts.status, "metrics": facts.metrics, "error": reason}))
 
 
+def _report(pipe: Connection, epoch: int, epochs: int, metrics: "Metrics") -> bool:
+    """Tell the worker of an epoch; its answer. Ranks that are spawned take this along, pickled."""
+    try:
+        pipe.send(("epoch", {"epoch": epoch, "epochs": epochs, "metrics": metrics}))
+        return bool(pipe.recv())
+    except (EOFError, OSError):
+        # The worker is gone: whoever goes on with the search tries these values again.
+        raise Interrupted(signal.SIGTERM) from None
+
+
 def _train(job: "Job", found: record.Run, pipe: Connection) -> str | None:
     """Train; why that failed, if it did."""
-
-    def report(epoch: int, epochs: int, metrics: "Metrics") -> bool:
-        try:
-            pipe.send(("epoch", {"epoch": epoch, "epochs": epochs, "metrics": metrics}))
-            return bool(pipe.recv())
-        except (EOFError, OSError):
-            # The worker is gone: whoever goes on with the search tries these values again.
-            raise Interrupted(signal.SIGTERM) from None
 
     def work(config: "DictConfig", public: "DictConfig") -> None:
         from omegaconf import open_dict
@@ -71,7 +74,9 @@ def _train(job: "Job", found: record.Run, pipe: Connection) -> str | None:
         with open_dict(config):
             config.test = False
         carried = {"config": job.composed.source(), "overrides": list(job.composed.overrides)}
-        found.note(metrics=train(config, found, public=public, carried=carried, report=report))
+        found.note(
+            metrics=train(config, found, public=public, carried=carried, report=partial(_report, pipe))
+        )
 
     try:
         launch.execute(found, job.composed, work)

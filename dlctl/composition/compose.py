@@ -23,9 +23,9 @@ from dlctl import redact
 from dlctl.composition.keys import Keys
 from dlctl.composition.resolving import hidden_secrets, hydra_values, resolved, without_collecting
 from dlctl.composition.search_path import loader
-from dlctl.composition.yaml_text import to_yaml
 from dlctl.errors import DlctlError, Faults, NotFoundError, raise_all, several
 from dlctl.project import Place, Project, shown
+from dlctl.yaml_text import to_yaml
 
 if TYPE_CHECKING:
     from dlctl.composition.provenance import Trail

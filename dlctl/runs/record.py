@@ -142,7 +142,7 @@ def resume(run: Run, composed: "Composed | None" = None) -> None:
 
 
 def _save(composed: "Composed", directory: Path, public: "DictConfig") -> None:
-    from dlctl.composition.yaml_text import to_yaml
+    from dlctl.yaml_text import to_yaml
 
     composed.save(directory / ".hydra")
     (directory / "config_resolved.yaml").write_text(to_yaml(public), encoding="utf-8")

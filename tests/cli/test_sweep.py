@@ -310,6 +310,7 @@ def test_two_signals_at_once_end_a_search_that_has_just_begun(project: Dlctl) ->
     ("words", "code", "message"),
     [
         (("model.optimizer.lrr=interval(0,1)",), 3, "'model.optimizer.lrr', which is not in the config"),
+        (("model.optimizer.lr=interval(0.1,abc)",), 3, "interval takes numbers"),
         (("model.optimizer.lr=interval(1,0.1)",), 3, "has its ends the wrong way round"),
         (("model.optimizer.lr=tag(log,interval(0,1))",), 3, "cannot be logarithmic"),
         (("model.optimizer.lr=abc,def",), 3, "'abc' does not fit 'model.optimizer.lr'"),

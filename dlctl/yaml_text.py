@@ -4,12 +4,12 @@ from functools import cache
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
-from omegaconf._utils import get_omega_conf_dumper
 
 
 def to_yaml(node: Any) -> str:
     """The text of a config, its interpolations as they were written."""
+    from omegaconf import OmegaConf
+
     plain = OmegaConf.to_container(node, resolve=False, enum_to_str=True)
     return str(
         yaml.dump(plain, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_dumper())
@@ -19,6 +19,8 @@ def to_yaml(node: Any) -> str:
 @cache
 def _dumper() -> Any:
     """OmegaConf's own dumper, on top of libyaml's where PyYAML was built with it."""
+    from omegaconf._utils import get_omega_conf_dumper
+
     own = get_omega_conf_dumper()
     fast = getattr(yaml, "CDumper", None)
     names = ("yaml_representers", "yaml_multi_representers")

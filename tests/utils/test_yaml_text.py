@@ -6,7 +6,8 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from dlctl.composition import compose, yaml_text
+from dlctl import yaml_text
+from dlctl.composition import compose
 from dlctl.project import Project
 
 WORDS = "yes no 1 1e3 0x1f null ~ # - 1_000 12:30 a: ${x:1} 'q' \"d\""
