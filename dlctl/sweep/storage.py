@@ -1,6 +1,5 @@
 """Where studies are kept: SQLite, a database server or a journal file."""
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,10 +45,9 @@ def look(storage: str) -> BaseStorage | None:
     """
     file = storage.removeprefix("sqlite:///")
     if "://" not in file and not Path(file).exists():
-        folder = next(each for each in Path(file).absolute().parents if each.exists())
-        # The folder of a sweep is made with it, every other one has to be there.
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise unreachable(storage, NotADirectoryError(f"{shown(folder)} cannot be written into"))
+        folder = Path(file).absolute().parent
+        if not folder.is_dir():
+            raise unreachable(storage, NotADirectoryError(f"there is no folder {shown(folder)}"))
         return None
     if "://" not in storage:
         return connect(storage)

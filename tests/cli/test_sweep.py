@@ -328,7 +328,7 @@ def test_two_signals_at_once_end_a_search_that_has_just_begun(project: Dlctl) ->
             3,
             "cannot be reached",
         ),
-        (("seed=1,2", "--dry-run", "--storage", "sqlite:////proc/nowhere/x.db"), 3, "cannot be reached"),
+        (("seed=1,2", "--dry-run", "--storage", "sqlite:///nowhere/x.db"), 3, "cannot be reached"),
     ],
     ids=str,
 )
