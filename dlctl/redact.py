@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 _SECRET_NAME = re.compile(r"(^|_)(\w*KEY|TOKEN|SECRET|PASSWORD)S?($|_)", re.IGNORECASE)
@@ -17,9 +18,18 @@ def is_secret_name(name: str) -> bool:
 
 def text(value: str) -> str:
     """The text with secret values turned back into interpolations, and URLs without passwords."""
-    for name, secret in os.environ.items():
-        if len(secret) >= _SHORTEST and secret in value and is_secret_name(name):
-            value = value.replace(secret, f"${{oc.env:{name}}}")
+    return _text(value, _secrets())
+
+
+def _secrets() -> list[tuple[str, str]]:
+    """The environment's secrets, by name."""
+    found = os.environ.items()
+    return [(name, secret) for name, secret in found if len(secret) >= _SHORTEST and is_secret_name(name)]
+
+
+def _text(value: str, secrets: Sequence[tuple[str, str]]) -> str:
+    for name, secret in secrets:
+        value = value.replace(secret, f"${{oc.env:{name}}}")
     return _URL_PASSWORD.sub(r"\1:***@", value) if "://" in value else value
 
 
@@ -32,10 +42,14 @@ def url_password(url: str) -> str | None:
 
 def tree(value: Any) -> Any:
     """The same for every string in nested dicts and lists."""
+    return _tree(value, _secrets())
+
+
+def _tree(value: Any, secrets: Sequence[tuple[str, str]]) -> Any:
     if isinstance(value, str):
-        return text(value)
+        return _text(value, secrets)
     if isinstance(value, dict):
-        return {key: tree(item) for key, item in value.items()}
+        return {key: _tree(item, secrets) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [tree(item) for item in value]
+        return [_tree(item, secrets) for item in value]
     return value

@@ -8,7 +8,7 @@ from importlib import import_module
 _NEEDED = (
     "dlctl.cli.trial",
     "dlctl.pipeline.train",
-    "dlctl.sweep.worker",
+    "dlctl.sweep.job",
     "dlctl.utils.csv_logger",
     "dlctl.utils.progress",
     "dlctl.utils.rich_utils",
@@ -19,7 +19,6 @@ _NEEDED = (
     "faulthandler",
     "fsspec.implementations.chained",
     "lightning.pytorch.callbacks",
-    "optuna",
     "psutil",
     "pygments.lexers",
     "pygments.styles",
@@ -32,5 +31,7 @@ _NEEDED = (
 for name in _NEEDED:
     with suppress(ImportError):
         import_module(name)
+with suppress(ImportError):
+    import_module("dlctl.runs.record").versions()
 # What is there stays: collecting it would copy its pages in every trial.
 gc.freeze()

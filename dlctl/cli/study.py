@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlctl.cli import complete, options, render, sweep_table
-from dlctl.errors import ConfigError, NotFoundError, UsageError
+from dlctl.errors import ConfigError, DlctlError, NotFoundError, UsageError
 from dlctl.project import Project, shown
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def status(
     """Tell how far a study has come; without a name, list the studies."""
     from dlctl.sweep import sweeps
 
+    if study is None and storage is not None:
+        _list_in(storage, as_json=json)
+        return
     if study is None:
         _list(sweeps.every(Project.find()), as_json=json)
         return
@@ -49,9 +52,9 @@ def status(
     from dlctl.sweep.sweeps import where
 
     found, known = _open(study, storage)
-    ended, now = rows(known), running(known)
+    ended, (now, gone) = rows(known), running(known)
     counts = {state: sum(row.state == state for row in ended) for state in ("complete", "pruned", "failed")}
-    counts["running"] = len(now)
+    counts |= {"running": len(now), "lost": len(gone)}
     if json:
         facts = {"study": found.study, "dir": str(found.dir), "status": found.status}
         render.as_json({**facts, "wanted": found.trials, "counts": counts})
@@ -70,8 +73,36 @@ def _list(found: "list[Sweep]", *, as_json: bool) -> None:
     elif not found:
         render.note("no studies yet: dlctl sweep makes one")
     else:
-        rows = [[each.study, each.status, str(each.trials), shown(each.dir)] for each in found]
+        rows = [[each.study, each.status, f"{_done(each)}/{each.trials}", shown(each.dir)] for each in found]
         render.table(("study", "status", "trials", "directory"), rows)
+
+
+def _done(sweep: "Sweep") -> int | str:
+    """How many trials have ended: noted at the end, before that only the storage knows."""
+    if sweep.status not in ("running", "lost"):
+        return sweep.done
+    from dlctl.sweep import storage as storages
+    from dlctl.sweep import sweeps
+    from dlctl.sweep.study import rows
+
+    try:
+        return len(rows(storages.load(storages.connect(sweeps.storage_of(sweep)), sweep.study)))
+    except DlctlError:
+        return "?"
+
+
+def _list_in(storage: str, *, as_json: bool) -> None:
+    """List the studies of a storage, which may be those of other folders and machines."""
+    from dlctl.sweep import storage as storages
+    from dlctl.sweep.sweeps import where
+
+    found = storages.names(storages.look(storage))
+    if as_json:
+        render.as_json({"studies": [{"study": name, "done": done} for name, done in found]})
+    elif not found:
+        render.note(f"{where(storage)} holds no studies")
+    else:
+        render.table(("study", "trials"), [[name, str(done)] for name, done in found])
 
 
 @app.command("trials")
@@ -82,6 +113,8 @@ def trials(study: Name, storage: options.Storage = None, json: options.Json = Fa
     found, known = _open(study, storage)
     if json:
         render.as_json(sweep_table.facts(found, rows(known), best(known)))
+    elif not rows(known):
+        render.note(f"no trial of {found.study} has ended yet")
     else:
         sweep_table.table(found, rows(known), best(known))
 
@@ -108,7 +141,7 @@ def best(
     written = _write(found, first[0], as_experiment) if as_experiment is not None else None
     if json:
         more = {"experiment": str(written)} if written else {}
-        render.as_json(sweep_table.facts(found, first, first) | more)
+        render.as_json(sweep_table.facts(found, studies.rows(known), first) | more)
         return
     if written is None:
         sweep_table.table(found, first, first)

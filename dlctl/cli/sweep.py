@@ -1,56 +1,39 @@
 """``dlctl sweep``: search for the best values, in trials that may fail, be killed and be taken up again."""
 
+import shutil
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dlctl.cli import complete, options, render, sweep_table
-from dlctl.errors import ConfigError, DlctlError, Interrupted, UsageError
+from dlctl.errors import Interrupted, UsageError
 from dlctl.project import Project, shown
 
 if TYPE_CHECKING:
-    import optuna
-
     from dlctl.sweep.plan import Asked, Plan
     from dlctl.sweep.study import Study
     from dlctl.sweep.sweeps import Sweep
 
 
-Search = Annotated[
-    str | None,
-    typer.Option(
-        "--search", metavar="NAME", help="A config of hparams_search.", autocompletion=complete.searches
-    ),
-]
+def _named(flag: str, metavar: str, text: str, completion: Any = None) -> Any:
+    return typer.Option(flag, metavar=metavar, help=text, autocompletion=completion)
+
+
+Search = Annotated[str | None, _named("--search", "NAME", "A config of hparams_search.", complete.searches)]
 Trials = Annotated[int | None, typer.Option("--trials", min=1, help="How many trials are to end.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="How many run at once.")]
 StudyName = Annotated[
-    str | None,
-    typer.Option(
-        "--study",
-        metavar="NAME",
-        help="Its name; one of that name goes on.",
-        autocompletion=complete.studies,
-    ),
+    str | None, _named("--study", "NAME", "Its name; one of that name goes on.", complete.studies)
 ]
-Sampler = Annotated[
-    str | None,
-    typer.Option("--sampler", metavar="NAME", help="Chooses the values.", autocompletion=complete.samplers),
-]
+Sampler = Annotated[str | None, _named("--sampler", "NAME", "Chooses the values.", complete.samplers)]
 Pruner = Annotated[
-    str | None,
-    typer.Option(
-        "--pruner",
-        metavar="NAME",
-        help="Stops trials that promise nothing.",
-        autocompletion=complete.pruners,
-    ),
+    str | None, _named("--pruner", "NAME", "Stops trials that promise nothing.", complete.pruners)
 ]
-Timeout = Annotated[
-    str | None, typer.Option("--timeout", metavar="TIME", help="Start no new trials after 2h, 30m, ...")
-]
+Timeout = Annotated[str | None, _named("--timeout", "TIME", "Start no new trials after 2h, 30m, ...")]
 KeepGoing = Annotated[
     bool | None,
     typer.Option("--keep-going/--fail-fast", help="Go on after a trial that failed?", show_default=False),
@@ -83,21 +66,42 @@ def command(
 
     dlctl sweep 'model.optimizer.lr=tag(log,interval(1e-4,1e-1))' data.batch_size=32,64 --trials 30 --jobs 2
     """
-    from dlctl.sweep import plan as plans
-    from dlctl.sweep.plan import Asked
-
-    asked = Asked(
-        search=search, experiment=experiment, trials=trials, jobs=jobs, study=study, storage=storage,
-        sampler=sampler, pruner=pruner, timeout=timeout, keep_going=keep_going, zipped=zipped,
-    )  # fmt: skip
-    _refuse_nonsense(asked)
     project = Project.find()
-    plan = plans.make(project, options.as_overrides(overrides), asked)
-    sweep, goes_on = _sweep(project, plan)
+    if sys.stderr.isatty():
+        render.note("preparing the search")  # for the seconds in which nothing else is seen
+    with _prepared(dry=dry_run):
+        from dlctl.sweep import plan as plans
+        from dlctl.sweep.plan import Asked
+
+        asked = Asked(
+            search=search, experiment=experiment, trials=trials, jobs=jobs, study=study, storage=storage,
+            sampler=sampler, pruner=pruner, timeout=timeout, keep_going=keep_going, zipped=zipped,
+        )  # fmt: skip
+        _refuse_nonsense(asked)
+        plan = plans.make(project, options.as_overrides(overrides), asked)
+        sweep, goes_on = _sweep(project, plan)
     if dry_run:
+        if plan.storage or goes_on:
+            from dlctl.sweep import opening
+
+            opening.look(plan, sweep, goes_on=goes_on)
         _show(plan, sweep, goes_on, as_json=json)
         return
     _run(project, plan, sweep, goes_on, test_best=test_best, as_json=json)
+
+
+@contextmanager
+def _prepared(*, dry: bool) -> Iterator[None]:
+    """Let what trials need be imported in another process while the search is being checked."""
+    from dlctl.sweep import forking
+
+    if not dry:
+        forking.preload()
+    try:
+        yield
+    except BaseException:
+        forking.give_up()
+        raise
 
 
 def _refuse_nonsense(asked: "Asked") -> None:
@@ -140,18 +144,18 @@ def _run(
     from dlctl.cli import trial
     from dlctl.cli.sweep_view import View
     from dlctl.runs.stop import Stop
-    from dlctl.sweep import results
+    from dlctl.sweep import opening, results
     from dlctl.sweep.study import Study
-    from dlctl.sweep.worker import Worker, preload
+    from dlctl.sweep.worker import Worker
 
-    # Trials need torch and the report needs plotly: imported while the storage is opened.
-    preload()
+    # The report needs plotly: imported while the storage is opened.
     threading.Thread(target=results.get_ready, daemon=True).start()
-    if plan.storage is None:
-        sweep.dir.mkdir(parents=True, exist_ok=True)
-    found = _study(plan, sweep, goes_on)
-    study = Study(found, plan.space, plan.trials)
-    sweep = _begin(project, plan, sweep, len(study.rows))
+    with _whole(sweep), Stop():
+        if plan.storage is None:
+            sweep.dir.mkdir(parents=True, exist_ok=True)
+        found = opening.opened(plan, sweep, goes_on=goes_on)
+        study = Study(found, plan.space, plan.trials)
+        sweep = _begin(project, plan, sweep, len(study.rows))
     study.stop(False)
     status = "failed"
     with Stop("stopping the running trials, to be tried again", patient=True) as stop:
@@ -167,7 +171,7 @@ def _run(
             raise
         finally:
             stop.ignore()
-            sweep = _end(sweep, status)
+            sweep = _end(sweep, status, len(study.rows))
             results.write(sweep, found, report=status in ("done", "stopped"))
     tested = _test(sweep, study) if test_best and study.best else None
     sweep_table.report(sweep, study.rows, study.best, tested, as_json=as_json)
@@ -175,51 +179,18 @@ def _run(
         raise typer.Exit(5)
 
 
-def _study(plan: "Plan", sweep: "Sweep", goes_on: bool) -> "optuna.Study":
-    """The study in its storage, which is reached before anything is started."""
-    import warnings
-
-    import optuna
-    from hydra.utils import instantiate
-    from optuna.exceptions import ExperimentalWarning
-
-    from dlctl.sweep import storage as storages
+@contextmanager
+def _whole(sweep: "Sweep") -> Iterator[None]:
+    """Leave no directory of a sweep that has not begun."""
     from dlctl.sweep import sweeps
 
-    warnings.simplefilter("ignore", ExperimentalWarning)
-    where = plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage)
-    storage = storages.connect(where)
-    parts = {}
-    for name, config in {"sampler": dict(plan.sampler), "pruner": dict(plan.pruner)}.items():
-        try:
-            seed = config.get("seed")
-            if name == "sampler" and isinstance(seed, int):
-                # A study that goes on must not draw the same values again.
-                config["seed"] = seed + _known_trials(storage, sweep.study)
-            parts[name] = instantiate(config)
-        except Exception as error:
-            cause = error.__cause__ or error
-            raise ConfigError(
-                f"cannot build the {name} {config.get('_target_')}: {cause}".splitlines()[0],
-                hint=f"look at {name}, or choose another: dlctl list {name}",
-                key=name,
-            ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    there = sweep.dir.exists()
     try:
-        return storages.create(storage, sweep.study, plan.directions, plan.space, **parts)
-    except DlctlError:
+        yield
+    except BaseException:
+        if not there and not (sweep.dir / sweeps.FILE).exists():
+            shutil.rmtree(sweep.dir, ignore_errors=True)
         raise
-    except Exception as error:
-        raise storages.unreachable(where, error) from None
-
-
-def _known_trials(storage: Any, name: str) -> int:
-    import optuna
-
-    try:
-        return len(optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False))
-    except KeyError:
-        return 0
 
 
 def _begin(project: Project, plan: "Plan", sweep: "Sweep", done: int) -> "Sweep":
@@ -231,10 +202,10 @@ def _begin(project: Project, plan: "Plan", sweep: "Sweep", done: int) -> "Sweep"
     return sweeps.begin(project, replace(sweep, trials=max(plan.trials, done), command=plan.command))
 
 
-def _end(sweep: "Sweep", status: Any) -> "Sweep":
+def _end(sweep: "Sweep", status: Any, done: int) -> "Sweep":
     from dlctl.runs import manifest
 
-    return sweep.save(status=status, ended=manifest.now())
+    return sweep.save(status=status, ended=manifest.now(), done=done)
 
 
 def _introduce(project: Project, plan: "Plan", sweep: "Sweep", study: "Study", goes_on: bool) -> None:
@@ -245,6 +216,9 @@ def _introduce(project: Project, plan: "Plan", sweep: "Sweep", study: "Study", g
     if done >= plan.trials:
         going = f"{sweep.study} has {done} trials already: --study {sweep.study} --trials N for more"
     render.note(going or f"study {sweep.study}: {plan.trials} trials, {_goals(sweep)}, in {shown(sweep.dir)}")
+    for each in plan.space.parameters:
+        if each.doubles:
+            render.note(f"{each.key} names {', '.join(each.doubles)} more than once: tried once")
     if lost := study.recover():
         numbers = ", ".join(map(str, lost))
         render.note(f"trials whose worker is gone are tried again: {numbers}")

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from dlctl.pipeline.keeper import Metrics
-    from dlctl.sweep.worker import Job
+    from dlctl.sweep.job import Job
 
 # Linux's prctl(2): a signal for the process when the one that forked it dies.
 _PDEATHSIG = 1
@@ -52,16 +53,18 @@ def run(job: "Job", pipe: Connection) -> None:
     pipe.send(("ended", {"status": facts.status, "metrics": facts.metrics, "error": reason}))
 
 
+def _report(pipe: Connection, epoch: int, epochs: int, metrics: "Metrics") -> bool:
+    """Tell the worker of an epoch; its answer. Ranks that are spawned take this along, pickled."""
+    try:
+        pipe.send(("epoch", {"epoch": epoch, "epochs": epochs, "metrics": metrics}))
+        return bool(pipe.recv())
+    except (EOFError, OSError):
+        # The worker is gone: whoever goes on with the search tries these values again.
+        raise Interrupted(signal.SIGTERM) from None
+
+
 def _train(job: "Job", found: record.Run, pipe: Connection) -> str | None:
     """Train; why that failed, if it did."""
-
-    def report(epoch: int, epochs: int, metrics: "Metrics") -> bool:
-        try:
-            pipe.send(("epoch", {"epoch": epoch, "epochs": epochs, "metrics": metrics}))
-            return bool(pipe.recv())
-        except (EOFError, OSError):
-            # The worker is gone: whoever goes on with the search tries these values again.
-            raise Interrupted(signal.SIGTERM) from None
 
     def work(config: "DictConfig", public: "DictConfig") -> None:
         from omegaconf import open_dict
@@ -71,7 +74,9 @@ def _train(job: "Job", found: record.Run, pipe: Connection) -> str | None:
         with open_dict(config):
             config.test = False
         carried = {"config": job.composed.source(), "overrides": list(job.composed.overrides)}
-        found.note(metrics=train(config, found, public=public, carried=carried, report=report))
+        found.note(
+            metrics=train(config, found, public=public, carried=carried, report=partial(_report, pipe))
+        )
 
     try:
         launch.execute(found, job.composed, work)
@@ -108,7 +113,7 @@ def _share(job: "Job") -> None:
     torch.set_num_threads(min(wanted, share))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = visible.split(",") if visible else [str(n) for n in range(torch.cuda.device_count())]
-    asked: Any = (job.composed.config.get("trainer") or {}).get("devices", "auto")
+    asked: Any = (job.composed.full.get("trainer") or {}).get("devices", "auto")
     if len(devices) > 1 and asked in ("auto", -1, 1, "1"):
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[job.slot % len(devices)]
 

@@ -3,7 +3,7 @@
 import copy
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from dlctl.composition.resolving import hidden_secrets, hydra_values, resolved, 
 from dlctl.composition.search_path import loader
 from dlctl.errors import DlctlError, Faults, NotFoundError, raise_all, several
 from dlctl.project import Place, Project, shown
+from dlctl.yaml_text import to_yaml
 
 if TYPE_CHECKING:
     from dlctl.composition.provenance import Trail
@@ -47,6 +48,8 @@ class Composed:
     full: DictConfig
     overrides: tuple[str, ...]
     groups: tuple[str, ...] = ()
+    # A run asks twice for what is shown of it, and twice for its source.
+    _public: dict[Path, DictConfig] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def config(self) -> DictConfig:
@@ -56,7 +59,11 @@ class Composed:
 
     def source(self) -> str:
         """The unresolved config as YAML, to travel with checkpoints."""
-        return redact.text(OmegaConf.to_yaml(self.config))
+        return self._source
+
+    @cached_property
+    def _source(self) -> str:
+        return redact.text(to_yaml(self.config))
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -108,11 +115,14 @@ class Composed:
 
     def public(self, output_dir: Path) -> DictConfig:
         """The same to be shown and written: what comes from a secret stays ``${oc.env:NAME}``."""
+        if output_dir in self._public:
+            return self._public[output_dir]
         with hidden_secrets():
             config = self.resolve(output_dir)
         tree = OmegaConf.to_container(config, resolve=False)
         public = OmegaConf.create(redact.tree(tree))
         assert isinstance(public, DictConfig)
+        self._public[output_dir] = public
         return public
 
     def logging(self, output_dir: Path) -> dict[str, Any]:
@@ -130,7 +140,7 @@ class Composed:
             "hydra.yaml": hydra,
             "overrides.yaml": OmegaConf.create(list(self.overrides)),
         }.items():
-            (folder / name).write_text(redact.text(OmegaConf.to_yaml(node)), encoding="utf-8")
+            (folder / name).write_text(redact.text(to_yaml(node)), encoding="utf-8")
         (folder / "config.yaml").write_text(self.source(), encoding="utf-8")
 
 
@@ -216,8 +226,13 @@ def load_files(project: Project, name: str, choices: Sequence[str]) -> DictConfi
         return loader(project).load_configuration(name, list(choices), RunMode.RUN, from_shell=False)
 
 
-def override(composed: Composed, overrides: Sequence[Override]) -> None:
+def override(composed: Composed, overrides: Sequence[Override], before: DictConfig | None = None) -> None:
     """Set values in a composed config, in place, after checking each against what is there.
+
+    Args:
+        composed: is changed.
+        overrides: of values.
+        before: the config as it is now, if there is a copy.
 
     Raises:
         ConfigError: unknown keys, values that do not fit; all of them at once.
@@ -227,7 +242,7 @@ def override(composed: Composed, overrides: Sequence[Override]) -> None:
     from dlctl.composition import preflight
 
     found: list[DlctlError] = []
-    before = copy.deepcopy(composed.full)
+    before = copy.deepcopy(composed.full) if before is None else before
     for item in overrides:
         if item.key_or_group.startswith("hydra.launcher.") and item.type == OverrideType.CHANGE:
             # The settings of a launcher that dlctl does not use, and whose names it does not know.

@@ -35,6 +35,8 @@ def unparsable(text: str, error: Exception) -> ConfigError:
         hint = "close the quotes"
     elif any(value.count(one) != value.count(other) for one, other in ("[]", "{}", "()")):
         hint = "close the brackets, or quote the value if they belong to it"
+    elif match := re.search(r"\b(interval|range)\(", value):
+        hint = f"{match[1]} takes numbers: {key}={match[1]}(1,10)"
     elif any(sign in value for sign in "=#:{}()[] "):
         hint = f"""quote the value, and the whole for the shell: '{key}="{value}"'"""
     said = "" if reason.startswith("LexerNoViableAlt") else f": {reason}"

@@ -1,17 +1,20 @@
 """From which code a run was made."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 
 def state(root: Path) -> dict[str, Any] | None:
-    """``{"commit", "dirty"}`` of the repository around a folder; None where there is none."""
-    commit = _git(root, "rev-parse", "HEAD")
-    if commit is None:
+    """``{"commit", "dirty"}`` of the repository around a folder; None where there is none, or no commit."""
+    # One process for both: git's start costs more than its answer, and every trial of a search asks.
+    told = _git(root, "status", "--porcelain=v2", "--branch")
+    commit = re.search(rb"^# branch\.oid ([0-9a-f]+)$", told or b"", re.MULTILINE)
+    if told is None or commit is None:
         return None
-    dirty = _git(root, "status", "--porcelain")
-    return {"commit": commit.decode().strip(), "dirty": bool(dirty)}
+    dirty = any(not line.startswith(b"#") for line in told.splitlines())
+    return {"commit": commit[1].decode(), "dirty": dirty}
 
 
 def diff(root: Path) -> bytes:

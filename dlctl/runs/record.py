@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,14 +100,14 @@ def start(
         tags=tags_of(config),
         seed=config.get("seed"),
         git=git.state(project.root),
-        versions=_versions(),
+        versions=versions(),
         main_metric=_first(config.get("optimized_metric")),
         **{**process_identity(), **facts},
     )
     run = Run(directory, identity)
     manifest.write(directory, identity)
     _save(composed, directory, config)
-    if patch := git.diff(project.root):
+    if identity.git and identity.git["dirty"] and (patch := git.diff(project.root)):
         text = redact.text(patch.decode("utf-8", "surrogateescape"))
         (directory / "code.patch").write_bytes(text.encode("utf-8", "surrogateescape"))
     register(project, directory)
@@ -141,10 +142,10 @@ def resume(run: Run, composed: "Composed | None" = None) -> None:
 
 
 def _save(composed: "Composed", directory: Path, public: "DictConfig") -> None:
-    from omegaconf import OmegaConf
+    from dlctl.yaml_text import to_yaml
 
     composed.save(directory / ".hydra")
-    (directory / "config_resolved.yaml").write_text(OmegaConf.to_yaml(public), encoding="utf-8")
+    (directory / "config_resolved.yaml").write_text(to_yaml(public), encoding="utf-8")
 
 
 @contextmanager
@@ -215,7 +216,9 @@ def register(project: Project, directory: Path) -> None:
         stream.write(f"{directory}\n")
 
 
-def _versions() -> dict[str, str]:
+@cache
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that decide what comes out."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}

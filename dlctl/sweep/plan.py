@@ -106,7 +106,7 @@ class Plan:
             self._warm[groups] = compose(self.project, "train", [*self.lines, *groups])
         warm = self._warm[groups]
         found = replace(warm, full=copy.deepcopy(warm.full), overrides=(*self.lines, *lines))
-        override(found, [item for item in items if line_of(item) not in groups])
+        override(found, [item for item in items if line_of(item) not in groups], before=warm.full)
         with open_dict(found.full):
             found.full.hydra.overrides.task = [*self.lines, *lines]
             found.full.hydra.job.override_dirname = ",".join(lines)

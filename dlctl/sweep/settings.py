@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,6 +15,7 @@ from dlctl.sweep import space as spaces
 
 # What Hydra's Optuna plugin calls the settings of a study.
 _PLUGIN = {"trials": "n_trials", "jobs": "n_jobs", "storage": "storage", "direction": "direction"}
+_DIRECTIONS = ("minimize", "maximize")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LESS_IS_MORE = re.compile(r"loss|err|perplexity|ppl|mae|mse|rmse|wer|cer", re.IGNORECASE)
 
@@ -82,12 +84,16 @@ def directions(base: Composed, metrics: Sequence[str], said: Any) -> list[str]:
     if said is not None:
         given = [said] * len(metrics) if isinstance(said, str) and len(metrics) == 1 else said
         given = [given] if isinstance(given, str) else list(given)
-        if len(given) == len(metrics) and set(given) <= {"minimize", "maximize"}:
+        if len(given) == len(metrics) and set(given) <= set(_DIRECTIONS):
             return given
+        close = [word for each in given for word in get_close_matches(str(each).lower(), _DIRECTIONS, 1, 0.5)]
         raise ConfigError(
             f"direction is {said}, and the metrics are {', '.join(metrics)}",
-            hint="direction=minimize or maximize, a list with one for each metric",
+            hint=f"did you mean {', '.join(close)}?"
+            if len(close) == len(metrics) and close != given
+            else "direction=minimize or maximize, a list with one for each metric",
             key="direction",
+            suggestions=close,
         )
     return [_direction(base, name) for name in metrics]
 

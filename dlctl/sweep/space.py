@@ -25,6 +25,7 @@ class Parameter:
         high: the upper end, included.
         step: between the numbers of a range; None for an interval.
         log: whether an interval is searched on a logarithmic scale.
+        doubles: values that were written more than once.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Parameter:
     high: int | float | None = None
     step: int | float | None = None
     log: bool = False
+    doubles: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -128,11 +130,14 @@ def _parameter(item: Override, whole: bool) -> Parameter:
     if isinstance(value, IntervalSweep):
         return _interval(item, key, text, value, whole)
     choices: dict[tuple[type, Any], tuple[Any, str]] = {}
+    doubles: list[str] = []
     for element in item.sweep_iterator():
         plain: Any = element.text if isinstance(element, QuotedString) else element
         word = Override._get_value_element_as_str(element)
         # Optuna keeps plain values only; lists and dicts go by what an override says of them.
         plain = plain if plain is None or isinstance(plain, bool | int | float | str) else word
+        if (type(plain), plain) in choices:
+            doubles.append(word)
         choices.setdefault((type(plain), plain), (plain, word))
     if not choices:
         raise ConfigError(
@@ -141,7 +146,7 @@ def _parameter(item: Override, whole: bool) -> Parameter:
     listed = tuple(choices.values())
     if isinstance(value, RangeSweep) and not value.shuffle and value.step > 0 and len(listed) > 1:
         return Parameter(key, text, listed, listed[0][0], listed[-1][0], value.step)
-    return Parameter(key, text, listed)
+    return Parameter(key, text, listed, doubles=tuple(doubles))
 
 
 def _interval(item: Override, key: str, text: str, value: IntervalSweep, whole: bool) -> Parameter:

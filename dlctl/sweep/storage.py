@@ -8,10 +8,13 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import inspect
 
 from dlctl import redact
 from dlctl.errors import ConfigError, NotFoundError
+from dlctl.project import shown
 from dlctl.sweep.space import Space, another
+from dlctl.sweep.study import rows
 
 # Under which a study notes what it searches.
 SPACE = "dlctl:space"
@@ -29,11 +32,43 @@ def connect(storage: str) -> BaseStorage:
             return JournalStorage(JournalFileBackend(storage))
         if storage.startswith("sqlite:///"):
             return _sqlite(storage)
-        # SQLAlchemy's default driver for PostgreSQL is another one in each of its versions.
-        url = storage.replace("postgresql://", "postgresql+psycopg://", 1)
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return RDBStorage(_url(storage), engine_kwargs={"pool_pre_ping": True})
     except Exception as error:
         raise unreachable(storage, error) from None
+
+
+def look(storage: str) -> BaseStorage | None:
+    """Open a storage and make nothing in it; None if there is none yet and one could be made.
+
+    Raises:
+        ConfigError: it cannot be reached, or is something else.
+    """
+    file = storage.removeprefix("sqlite:///")
+    if "://" not in file and not Path(file).exists():
+        folder = Path(file).absolute().parent
+        if not folder.is_dir():
+            raise unreachable(storage, NotADirectoryError(f"there is no folder {shown(folder)}"))
+        return None
+    if "://" not in storage:
+        return connect(storage)
+    try:
+        found = RDBStorage(_url(storage), skip_compatibility_check=True, skip_table_creation=True)
+        return found if inspect(found.engine).has_table("studies") else None
+    except Exception as error:
+        raise unreachable(storage, error) from None
+
+
+def names(storage: BaseStorage | None) -> list[tuple[str, int]]:
+    """The studies that a storage holds, each with how many of its trials have ended."""
+    if storage is None:
+        return []
+    found = [load(storage, name) for name in optuna.get_all_study_names(storage)]
+    return [(study.study_name, len(rows(study))) for study in found]
+
+
+def _url(storage: str) -> str:
+    # SQLAlchemy's default driver for PostgreSQL is another one in each of its versions.
+    return storage.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def _sqlite(storage: str) -> RDBStorage:
@@ -58,6 +93,10 @@ def unreachable(storage: str, error: Exception) -> ConfigError:
             if "postgres" in storage
             else f"pip install {missing and missing.name}"
         )
+    if "file is not a database" in f"{error} {cause}":
+        cause = ValueError("it is a file of another kind, and no SQLite database")
+    if "://" not in storage and isinstance(error, ValueError | KeyError | TypeError):
+        cause = ValueError("it is a file of another kind, and no journal of a study")
     reason = next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
     secret = redact.url_password(storage)
     reason = reason.replace(secret, "***") if secret else reason
@@ -80,13 +119,22 @@ def create(
     found = optuna.create_study(
         storage=storage, study_name=name, directions=list(directions), load_if_exists=True, **parts
     )
+    if found.user_attrs.get(SPACE) is None and not found.get_trials(deepcopy=False):
+        found.set_user_attr(SPACE, space.facts)
+    refuse_another(found, directions, space)
+    return found
+
+
+def refuse_another(found: optuna.Study, directions: Sequence[Any], space: Space) -> None:
+    """Leave a study alone that searches something else.
+
+    Raises:
+        ConfigError: it does.
+    """
     known = found.user_attrs.get(SPACE)
     told = [each.name.lower() for each in found.directions]
-    if known is None and not found.get_trials(deepcopy=False):
-        found.set_user_attr(SPACE, space.facts)
-    elif known != space.facts or told != list(directions):
-        raise another(name, known, space)
-    return found
+    if known != space.facts or told != list(directions):
+        raise another(found.study_name, known, space)
 
 
 def load(storage: BaseStorage, name: str) -> optuna.Study:

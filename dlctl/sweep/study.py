@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import optuna
@@ -28,7 +29,7 @@ _STATES: dict[TrialState, State] = {
 # What dlctl writes beside Optuna's own: of the study, and of a trial.
 STOP = "dlctl:stop"
 _OWNER, _LOST, _RETRY, _COMBINATION = "owner", "interrupted", "retry_of", "combination"
-_SURPLUS = "surplus"
+_SURPLUS, _RUN = "surplus", "run"
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,8 @@ class Study:
         """Let the trials of workers that are no more be tried again; their numbers."""
         found = []
         for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            owner = trial.user_attrs.get(_OWNER)
-            if owner == self._me or (owner and not process.is_gone(owner["host"], owner["process"])):
+            if not _orphan(trial):
                 continue
-            if owner is None and not _older_than(trial, seconds=10):
-                continue  # its worker is about to sign it
             # Another worker may find it at the same moment.
             with suppress(UpdateFinishedTrialError):
                 self.interrupt(Trial(self.optuna, trial._trial_id), "its worker is gone")
@@ -154,6 +152,10 @@ class Study:
             again = trial.state == TrialState.FAIL and trial.user_attrs.get(_LOST, _SURPLUS) != _SURPLUS
             if again and trial.number not in queued and trial.params:
                 self.optuna.enqueue_trial(trial.params, user_attrs={_RETRY: trial.number})
+
+    def begin(self, trial: Trial, directory: str) -> None:
+        """Write down where a trial runs, and that it does so from now on: the first ones wait for imports."""
+        trial.set_user_attr(_RUN, {"dir": directory, "began": datetime.now().isoformat()})
 
     def finish(
         self, trial: Trial, state: State, values: Sequence[float] = (), error: str | None = None
@@ -197,10 +199,19 @@ def rows(study: optuna.Study) -> list[Row]:
     return [_row(trial) for trial in trials if _counts(trial)]
 
 
-def running(study: optuna.Study) -> list[Row]:
-    """The trials of a study that run, here or elsewhere."""
+def running(study: optuna.Study) -> tuple[list[Row], list[Row]]:
+    """The trials of a study that run, here or elsewhere, and those whose worker is gone."""
     found = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [_row(trial) for trial in found if _counts(trial)]
+    counted = [trial for trial in found if _counts(trial)]
+    gone = [trial for trial in counted if _orphan(trial)]
+    return [_row(trial) for trial in counted if trial not in gone], [_row(trial) for trial in gone]
+
+
+def _orphan(trial: FrozenTrial) -> bool:
+    owner = trial.user_attrs.get(_OWNER)
+    if owner is None:
+        return _older_than(trial, seconds=10)  # else its worker is about to sign it
+    return process.is_gone(owner["host"], owner["process"])
 
 
 def best(study: optuna.Study) -> list[Row]:
@@ -226,8 +237,6 @@ def _counts(trial: FrozenTrial) -> bool:
 
 
 def _older_than(trial: FrozenTrial, seconds: float) -> bool:
-    from datetime import datetime
-
     return trial.datetime_start is None or (datetime.now() - trial.datetime_start).total_seconds() > seconds
 
 
@@ -235,13 +244,15 @@ def _row(trial: FrozenTrial) -> Row:
     pruned_at = (
         [trial.intermediate_values[max(trial.intermediate_values)]] if trial.intermediate_values else []
     )
-    error = trial.user_attrs.get("error")
+    run = trial.user_attrs.get(_RUN, {})
+    began = datetime.fromisoformat(run["began"]) if run else trial.datetime_start
+    ended = trial.datetime_complete
     return Row(
         trial.number,
         _STATES.get(trial.state, "running"),
         dict(trial.params),
         list(trial.values or (pruned_at if trial.state == TrialState.PRUNED else [])),
-        trial.user_attrs.get("dir"),
-        error,
-        trial.duration.total_seconds() if trial.duration else None,
+        run.get("dir"),
+        trial.user_attrs.get("error"),
+        (ended - began).total_seconds() if began and ended else None,
     )

@@ -32,6 +32,7 @@ class Sweep:
         trials: how many are to end.
         overrides: what all trials share.
         status: ``running`` until it has ended.
+        done: how many trials had ended then.
         process: of the newest worker, ``{"pid", "started"}`` on ``host``.
     """
 
@@ -49,6 +50,7 @@ class Sweep:
     ended: str | None = None
     host: str = ""
     process: dict[str, Any] = field(default_factory=dict)
+    done: int = 0
     schema_version: int = manifest.SCHEMA_VERSION
 
     def save(self, **changes: Any) -> "Sweep":
@@ -99,6 +101,11 @@ def find(project: Project, name: str) -> Sweep:
     found = sweeps if name == "last" else [sweep for sweep in sweeps if sweep.study == name]
     if found:
         return found[0]
+    if not sweeps:
+        raise NotFoundError(
+            f"there is no study in {shown(project.logs)} yet",
+            hint="dlctl sweep --exp example 'model.optimizer.lr=interval(0.001,0.1)' makes one",
+        )
     from difflib import get_close_matches
 
     close = get_close_matches(name, [sweep.study for sweep in sweeps], n=3, cutoff=0.6)

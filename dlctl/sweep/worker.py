@@ -8,45 +8,22 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import connection, forkserver
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Protocol
 
 from optuna.trial import Trial
 
-from dlctl.composition.compose import Composed
 from dlctl.errors import ConfigError, DlctlError, Interrupted
 from dlctl.runs import manifest, store
 from dlctl.runs.stop import Stop
+from dlctl.sweep.job import Job
 from dlctl.sweep.plan import Plan
 from dlctl.sweep.study import Row, Study
 
 # Seconds that a trial has to end by itself once it was asked to.
 _GRACE = 10.0
 _PATIENCE = 0.25
-# What every trial needs, imported once, in the process that the trials are forked from.
-PRELOADED = "dlctl.cli.preloaded"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the process of a trial is given.
-
-    Attributes:
-        composed: its config.
-        directory: of its run.
-        trial: ``{"study", "number"}``.
-        slot: which of the jobs it is, counted from 0.
-        jobs: how many run at once.
-        argv: the command line of the sweep.
-    """
-
-    composed: Composed
-    directory: Path
-    trial: dict[str, Any]
-    slot: int
-    jobs: int
-    argv: list[str]
 
 
 @dataclass
@@ -75,12 +52,6 @@ class Watcher(Protocol):
 
     def tick(self, running: Sequence[Running]) -> None:
         """A moment has passed."""
-
-
-def preload() -> None:
-    """Begin to import what trials need, while other things are done."""
-    multiprocessing.set_forkserver_preload([PRELOADED])
-    forkserver.ensure_running()
 
 
 class Worker:
@@ -190,8 +161,8 @@ class Worker:
             while not running.pipe.closed and running.pipe.poll():
                 kind, what = running.pipe.recv()
                 if kind == "started":
-                    running.dir = what
-                    running.trial.set_user_attr("dir", what)
+                    running.dir, running.started = what, time.monotonic()
+                    self._study.begin(running.trial, what)
                 elif kind == "epoch":
                     self._epoch(running, **what)
                 else:

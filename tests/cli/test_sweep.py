@@ -310,6 +310,7 @@ def test_two_signals_at_once_end_a_search_that_has_just_begun(project: Dlctl) ->
     ("words", "code", "message"),
     [
         (("model.optimizer.lrr=interval(0,1)",), 3, "'model.optimizer.lrr', which is not in the config"),
+        (("model.optimizer.lr=interval(0.1,abc)",), 3, "interval takes numbers"),
         (("model.optimizer.lr=interval(1,0.1)",), 3, "has its ends the wrong way round"),
         (("model.optimizer.lr=tag(log,interval(0,1))",), 3, "cannot be logarithmic"),
         (("model.optimizer.lr=abc,def",), 3, "'abc' does not fit 'model.optimizer.lr'"),
@@ -321,6 +322,13 @@ def test_two_signals_at_once_end_a_search_that_has_just_begun(project: Dlctl) ->
         (("seed=1,2", "--timeout", "soon"), 2, "'soon' is no time"),
         (("seed=1,2", "--study", "../x"), 2, "cannot name a study"),
         (("seed=1,2", "direction=[minimize,maximize]"), 3, "direction is"),
+        (("seed=1,2", "direction=maximise"), 3, "did you mean maximize?"),
+        (
+            ("seed=1,2", "--dry-run", "--storage", "postgresql://me:hunter22@127.0.0.1:1/x"),
+            3,
+            "cannot be reached",
+        ),
+        (("seed=1,2", "--dry-run", "--storage", "sqlite:///nowhere/x.db"), 3, "cannot be reached"),
     ],
     ids=str,
 )
@@ -396,26 +404,18 @@ def test_killed_sweep_ends_with_exactly_its_trials(project: Dlctl, space: str) -
     assert len(list((project.root / "logs/train/multiruns").iterdir())) == 1
 
 
+def meeting(folder: Path) -> str:
+    return f"+callbacks.meeting={{_target_:tests.helpers.Meeting,folder:'{folder}'}}"
+
+
 def test_two_sweeps_of_one_study_share_its_trials(project: Dlctl) -> None:
-    file = project.root / "diary"
-    words = (
-        "sweep",
-        "seed=interval(1,100000)",
-        diary(file, 0.3),
-        "--study",
-        "s",
-        "--trials",
-        "6",
-        "--jobs",
-        "2",
-        *FAST,
-    )
-    first = project.start(*words)
-    wait_for(lambda: notes(file))
-    second = project.start(*words)
-    for process in (first, second):
+    file, folder = project.root / "diary", project.root / "meeting"
+    space = ("seed=interval(1,100000)", diary(file), meeting(folder), "--trials", "6", "--jobs", "2")
+    both = [project.start("sweep", *space, "--study", "s", *FAST) for _ in range(2)]
+    for process in both:
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
+    assert len(list(folder.iterdir())) == 2
     report = project("study", "trials", "s", "--json").json
     assert project("study", "status", "s", "--json").json["status"] == "done"
     assert [trial["state"] for trial in report["trials"]] == ["complete"] * 6

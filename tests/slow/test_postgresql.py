@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_sweep import FAST, diary, notes, wait_for
+from tests.cli.test_sweep import FAST, diary, meeting, notes, wait_for
 from tests.conftest import Dlctl
 
 pytestmark = pytest.mark.slow
@@ -54,11 +54,13 @@ def server() -> Iterator[str]:
 def test_study_in_postgresql_is_shared_and_its_password_is_shown_nowhere(dlctl: Dlctl, server: str) -> None:
     (dlctl.root / "tests").symlink_to(Path(__file__).parents[1])
     file = dlctl.root / "diary"
-    space = ("seed=interval(1,100000)", diary(file, 0.5), "--trials", "6", "--jobs", "2")
+    folder = dlctl.root / "meeting"
+    space = ("seed=interval(1,100000)", diary(file), meeting(folder), "--trials", "6", "--jobs", "2")
     words = ("sweep", *space, "--study", "s", "--storage", server, *FAST)
     killed = dlctl.start(*words)
     wait_for(lambda: notes(file))
     killed.kill()
+    shutil.rmtree(folder, ignore_errors=True)  # both of the others have to come
     out, err = killed.communicate()
     said = [out, err]
     both = [dlctl.start(*words) for _ in range(2)]
@@ -66,6 +68,8 @@ def test_study_in_postgresql_is_shared_and_its_password_is_shown_nowhere(dlctl: 
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         said += [out, err]
+    assert len(list(folder.iterdir())) >= 2
+    assert "s      6" in dlctl("study", "status", "--storage", server).out
     report = dlctl("study", "trials", "s", "--storage", server, "--json").json
     assert [trial["state"] for trial in report["trials"]] == ["complete"] * 6
     assert PASSWORD not in "".join(said)

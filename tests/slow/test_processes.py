@@ -68,6 +68,17 @@ def test_ddp_simulated_on_the_cpu(dlctl: Dlctl) -> None:
     assert state["epoch"] == 2
 
 
+@pytest.mark.parametrize("trainer", [DDP, ("trainer=ddp_sim",)], ids=["ddp", "ddp_sim"])
+def test_trials_of_several_processes_each(dlctl: Dlctl, trainer: tuple[str, ...]) -> None:
+    report = dlctl.process("sweep", "seed=1,2", *trainer, *SHORT[2:], "--json").json
+    assert [trial["state"] for trial in report["trials"]] == ["complete", "complete"]
+    assert len(list(dlctl.root.rglob("run.json"))) == 2
+    for number in range(2):
+        directory = Path(report["dir"]) / str(number)
+        assert [row["epoch"] for row in rows(directory)] == ["0", "1", "2"]
+        assert json.loads((directory / "run.json").read_text())["status"] == "done"
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Any:
     """A disk of five megabytes."""

@@ -1,0 +1,57 @@
+"""Opening the study that a search belongs to, or finding out what it would meet."""
+
+import warnings
+from typing import Any
+
+import optuna
+from hydra.utils import instantiate
+from optuna.exceptions import ExperimentalWarning
+
+from dlctl.errors import ConfigError, DlctlError
+from dlctl.sweep import storage as storages
+from dlctl.sweep import sweeps
+from dlctl.sweep.plan import Plan
+from dlctl.sweep.sweeps import Sweep
+
+
+def look(plan: Plan, sweep: Sweep, *, goes_on: bool) -> None:
+    """Find out what a search would meet in its storage, and make nothing there."""
+    storage = storages.look(plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage))
+    if storage is not None and sweep.study in optuna.get_all_study_names(storage):
+        storages.refuse_another(storages.load(storage, sweep.study), plan.directions, plan.space)
+
+
+def opened(plan: Plan, sweep: Sweep, *, goes_on: bool) -> optuna.Study:
+    """The study in its storage, which is reached before anything is started."""
+    warnings.simplefilter("ignore", ExperimentalWarning)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    where = plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage)
+    storage = storages.connect(where)
+    parts = {}
+    for name, config in {"sampler": dict(plan.sampler), "pruner": dict(plan.pruner)}.items():
+        try:
+            seed = config.get("seed")
+            if name == "sampler" and isinstance(seed, int):
+                # A study that goes on must not draw the same values again.
+                config["seed"] = seed + _known_trials(storage, sweep.study)
+            parts[name] = instantiate(config)
+        except Exception as error:
+            cause = error.__cause__ or error
+            raise ConfigError(
+                f"cannot build the {name} {config.get('_target_')}: {cause}".splitlines()[0],
+                hint=f"look at {name}, or choose another: dlctl list {name}",
+                key=name,
+            ) from error
+    try:
+        return storages.create(storage, sweep.study, plan.directions, plan.space, **parts)
+    except DlctlError:
+        raise
+    except Exception as error:
+        raise storages.unreachable(where, error) from None
+
+
+def _known_trials(storage: Any, name: str) -> int:
+    try:
+        return len(optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False))
+    except KeyError:
+        return 0
