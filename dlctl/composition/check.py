@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from dlctl.composition import config_files, explain, preflight, signatures, source, targets
+from dlctl.composition import config_files, explain, preflight, settings, signatures, source, targets
 from dlctl.composition import faults as told
 from dlctl.composition.compose import Composed, parse
 from dlctl.composition.defaults import WHOLE
@@ -30,7 +30,8 @@ def faults(composed: Composed, *, imports: bool = True, searched: bool = False) 
 
     Args:
         composed: the config.
-        imports: import targets whose source does not tell enough.
+        imports: import targets whose source does not tell enough, and look at those settings of Hydra too
+            that only other commands read.
         searched: a search is going to ask for the metrics.
     """
     try:
@@ -42,6 +43,7 @@ def faults(composed: Composed, *, imports: bool = True, searched: bool = False) 
         # The rest of the config can be looked at nevertheless.
         config = explain.plain(composed)
         found = several(error)
+    found += settings.faults(composed) if imports else []
     found += _unpackaged(composed)
     found += targets.faults(composed, config, imports=imports)
     found += _metrics(composed, config, searched)

@@ -157,23 +157,23 @@ def unresolvable(
     for keys, value in walk(plain):
         try:
             if isinstance(value, str) and "${" in value:
-                _resolve(config, keys)
+                resolve(config, keys)
         except (OmegaConfBaseException, ValueError, RecursionError) as reason:
             failed[keys] = reason
     found: list[DlctlError] = []
     for keys, why in failed.items():
         if not any(other in failed for other in _named(plain, keys)):
-            found.append(_unresolvable(composed, keys, why))
+            found.append(unresolved(composed, keys, why))
     for circle in _circles(plain, failed):
         last = max(circle, key=lambda keys: _age(composed, keys))
         way = " -> ".join(map(dotted, [*circle, circle[0]]))
-        found.append(_unresolvable(composed, last, failed[last], f"it leads in a circle: {way}"))
+        found.append(unresolved(composed, last, failed[last], f"it leads in a circle: {way}"))
     if match := re.search(r"Missing mandatory value: (\S+)", str(error)):
         found = [*found, missing(composed, match[1])]
-    return found or [_unresolvable(composed, elsewhere, error)]
+    return found or [unresolved(composed, elsewhere, error)]
 
 
-def _resolve(config: DictConfig, keys: Keys) -> None:
+def resolve(config: DictConfig, keys: Keys) -> None:
     """Resolve one value; what it comes to is of no interest."""
     node: Any = config
     for key in keys[:-1]:
@@ -208,9 +208,8 @@ def _age(composed: "Composed", keys: Keys) -> tuple[int, int]:
     return (composed.trail.rank(place), place.line) if place else (-1, 0)
 
 
-def _unresolvable(
-    composed: "Composed", keys: Keys, error: Exception, reason: str | None = None
-) -> ConfigError:
+def unresolved(composed: "Composed", keys: Keys, error: Exception, reason: str | None = None) -> ConfigError:
+    """A value whose interpolation fails, in the user's terms."""
     key, suggestions = dotted(keys), []
     text = reason or first_line(error)
     hint = f"give it a value: {'.'.join(map(word, keys))}=VALUE"

@@ -6,8 +6,9 @@ from typing import Any
 
 # Keys, and the numbers of list items.
 Keys = tuple[str | int, ...]
-# Of ${oc.env:X,${paths.y}} the inner one; what surrounds it matches once that is taken out.
-_INNERMOST = re.compile(r"\$\{([^${}]*)\}")
+# Of ${oc.env:X,${paths.y}} the inner one; what surrounds it matches once that is taken out. Braces of an
+# argument, {a: 1} or "}", are part of it.
+_INNERMOST = re.compile(r"""\$\{((?:[^${}"']|"[^"$]*"|'[^'$]*'|\{[^${}]*\}|["'])*?)\}""")
 
 
 def dotted(keys: Keys) -> str:

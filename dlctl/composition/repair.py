@@ -18,6 +18,9 @@ from dlctl.composition.reach import reach, repository_of
 from dlctl.errors import ConfigError, DlctlError
 from dlctl.project import Place, Project
 
+# What is missing may be missing only because of a file that could not be read.
+ABSENCE = {"missing", "key", "metric"}
+
 
 def files(root: Path, repaired: dict[Path, Any]) -> Iterator[DlctlError]:
     """What is wrong with every file by itself.
@@ -27,7 +30,7 @@ def files(root: Path, repaired: dict[Path, Any]) -> Iterator[DlctlError]:
         repaired: takes what to go on with in the place of a file that has such faults.
     """
     for file in sorted(root.rglob("*.yaml")):
-        found, content = _file(file)
+        found, content = one_file(file)
         yield from found
         if content is not None:
             repaired[file] = content
@@ -83,8 +86,8 @@ def _gone(project: Project, root: Path) -> list[tuple[Path, DlctlError]]:
     return found
 
 
-def _file(file: Path) -> tuple[list[DlctlError], Any]:
-    """What is wrong with a file by itself, and what to go on with in its place."""
+def one_file(file: Path) -> tuple[list[DlctlError], Any]:
+    """What is wrong with a file by itself, and what to go on with in its place; None if that is needless."""
     try:
         content = config_files.values(file)
     except yaml.YAMLError as error:

@@ -12,12 +12,10 @@ from dlctl.composition import check, config_files, repair
 from dlctl.composition.compose import Composed, compose
 from dlctl.composition.defaults import WHOLE
 from dlctl.composition.file_faults import by_itself
+from dlctl.composition.launched import Launched
 from dlctl.composition.resolvers import registered
 from dlctl.errors import DlctlError, several
 from dlctl.project import Project, shown
-
-# What is missing may be missing only because of a file that could not be read.
-_ABSENCE = {"missing", "key", "metric"}
 
 
 @dataclass
@@ -56,34 +54,22 @@ class _Result:
         return frozenset(layer.file for layer in layers if layer.file)
 
 
-def one(composed: Composed) -> Report:
-    """Check one config and the files that it is made of."""
-    own = composed.project.configs or composed.project.packaged
-    report = Report(check.faults(composed), check.extras(composed), 1)
-    for file in sorted({layer.file for layer in composed.trail.layers if layer.file}):
-        if file.is_relative_to(own):
-            report.faults += by_itself(file)
-    report.faults = _sorted(report.faults)
-    _only_faults(report, composed.project)
-    return report
-
-
 def launched(project: Project, overrides: Sequence[str]) -> Report:
-    """Check what a command line says, and the config without what is wrong with that."""
-    try:
-        return one(compose(project, "train", overrides))
-    except DlctlError as error:
-        found = several(error)
-    wrong = {fault.key for fault in found}
-    rest = [line for line in overrides if re.split("=", line.lstrip("+~"))[0] not in wrong]
-    if any(fault.place or fault.topic == "defaults" for fault in found) or len(rest) == len(overrides):
-        # Another config than the one that was meant.
-        return Report(found)
-    try:
-        report = one(compose(project, "train", rest))
-    except DlctlError:
-        return Report(found)
-    report.faults = [*found, *report.faults]
+    """Check what a command line launches and the files that it is made of.
+
+    What keeps it from composing does not hide what else is wrong.
+    """
+    found = Launched(project, list(overrides))
+    found.compose()
+    report = Report(found.faults)
+    if composed := found.composed:
+        report.notes, report.composed = check.extras(composed), 1
+        own = project.configs or project.packaged
+        with config_files.replaced(found.repaired):
+            for file in sorted({layer.file for layer in composed.trail.layers if layer.file}):
+                report.faults += by_itself(file) if file.is_relative_to(own) else ()
+    report.faults = _sorted(report.faults)
+    _only_faults(report, project)
     return report
 
 
@@ -171,7 +157,9 @@ def _composition(
     result = _Result(whole, found, composed)
     if broken and result.files & broken:
         found = [
-            fault for fault in found if fault.topic not in _ABSENCE and "there is no key" not in fault.message
+            fault
+            for fault in found
+            if fault.topic not in repair.ABSENCE and "there is no key" not in fault.message
         ]
     # What an option or an evaluation leaves open is given by whoever chooses it.
     if not whole or name != "train":

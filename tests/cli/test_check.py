@@ -318,3 +318,52 @@ def test_what_is_wrong_beside_a_wrong_override_is_told_too(dlctl: Dlctl) -> None
         "'ckpt_path' names no.ckpt, which does not exist",
     ]
     assert result.out == "2 faults in 1 config\n"
+
+
+def test_what_keeps_a_config_from_composing_hides_nothing_else(dlctl: Dlctl) -> None:
+    write(
+        dlctl,
+        "experiment/mine",
+        "# @package _global_\ndefaults:\n  - override /data: mnst\n  - override /callbacks: nothing_like\n"
+        "  - _self_\ntrainer:\n  max_epoch: 3\ndata:\n  bath: 3\nwhere: ${nowhere}\n",
+    )
+    result = dlctl("check", "--exp", "mine", "seed=[", "ckpt_path=no.ckpt", code=3)
+    errors = [line.removeprefix("error: ") for line in result.err.splitlines() if line.startswith("error")]
+    assert [each.partition(": no viable")[0] for each in errors[:2]] == [
+        "cannot read the override 'seed=['",
+        "'ckpt_path' names no.ckpt, which does not exist",
+    ]
+    # Which of two options of data was meant is not known, so nothing is said of data.bath.
+    assert errors[2:] == [
+        "configs/experiment/mine.yaml:3: there is no option of 'data' 'mnst'",
+        "configs/experiment/mine.yaml:4: there is no option of 'callbacks' 'nothing_like'",
+        "configs/experiment/mine.yaml:7: lightning.pytorch.trainer.Trainer takes no argument 'max_epoch'",
+        "configs/experiment/mine.yaml:10: 'where' cannot be resolved: there is no key 'nowhere'",
+    ]
+    assert result.out == "6 faults in 1 config\n"
+
+
+def test_broken_file_is_not_blamed_for_what_it_would_have_said(dlctl: Dlctl) -> None:
+    write(dlctl, "model/mine", "_target_: {\n")
+    write(dlctl, "experiment/mine", "# @package _global_\ndefaults: [override /model: mine, _self_]\n"
+          "model: {net: {lin1_size: 3}}\ntrainer: {max_epoch: 3}\n")  # fmt: skip
+    found = dlctl("check", "--exp", "mine", "model.net.lin2_size=3", "--json", code=3).json["faults"]
+    where = [(Path(fault["file"]).parent.name, fault["line"], fault["kind"]) for fault in found]
+    assert where == [("experiment", 4, "argument"), ("model", 1, "yaml")]
+
+
+def test_folders_of_a_search_are_resolved_too(dlctl: Dlctl) -> None:
+    text = "# @package _global_\nhydra:\n  sweep:\n    dir: {}\n    subdir: {}\n"
+    write(dlctl, "experiment/mine", text.format("logs/${tsk_name}", "a${nowhere}"))
+    err = dlctl("check", "--exp", "mine", code=3).err
+    assert err == (
+        "error: configs/experiment/mine.yaml:4: 'hydra.sweep.dir' cannot be resolved: "
+        "there is no key 'tsk_name'\n  did you mean ${task_name}?\n"
+        "error: configs/experiment/mine.yaml:5: 'hydra.sweep.subdir' cannot be resolved: "
+        "there is no key 'nowhere'\n  give it a value: hydra.sweep.subdir=VALUE\n"
+    )
+    # One run needs none of it.
+    dlctl("train", "--exp", "mine", "--dry-run")
+    right = "${hydra.job.num}_${hydra.job.id}_${hydra.job.override_dirname}_${hydra:runtime.output_dir}"
+    write(dlctl, "experiment/mine", text.format("${hydra.runtime.cwd}/${now:%Y}", right))
+    assert dlctl("check", "--exp", "mine").out == "no fault in 1 config\n"

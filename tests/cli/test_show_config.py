@@ -284,3 +284,12 @@ def test_search_path_that_is_not_there_is_no_warning(dlctl: Dlctl, recwarn: pyte
     dlctl("show-config", "hydra.searchpath=[/nowhere]", "--origin")
     dlctl("check", "hydra.searchpath=[/nowhere]", code=3)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("value", ['${oc.decode:"{a: 1}"}', "${oc.create:{a: 1}}", '${oc.decode:"[1, {}]"}'])
+def test_braces_of_an_argument_do_not_hide_what_is_pointed_at(dlctl: Dlctl, value: str) -> None:
+    (dlctl.root / "configs/experiment").mkdir(parents=True)
+    text = f"# @package _global_\nmine: '{value}'\n"
+    (dlctl.root / "configs/experiment/mine.yaml").write_text(text)
+    shown = dlctl("show-config", "--exp", "mine", "--origin", "--package", "mine").out
+    assert f"configs/experiment/mine.yaml:2 -> {value[2:-1]}" in shown

@@ -151,3 +151,11 @@ def test_group_that_is_chosen_already_takes_no_plus(dlctl: Dlctl) -> None:
             f"error: '{choice.partition('=')[0]}' is chosen already\n"
             f"  to choose another option, leave out the +: {choice}\n"
         )
+
+
+def test_key_that_no_likely_option_has_is_told_beside_the_misspelt_option(dlctl: Dlctl) -> None:
+    err = dlctl("show-config", "data=mnst", "data.batch_sze=3", "data.batch_size=3", code=3).err
+    assert [line for line in err.splitlines() if line.startswith("error")] == [
+        "error: there is no option of 'data' 'mnst'",
+        "error: unknown key 'data.batch_sze'",
+    ]
