@@ -2,9 +2,10 @@
 
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,9 @@ def execute(
                 _extras(run, public)
                 logs.take_over_lightnings()
                 try:
-                    work(config, public)
+                    # Lightning's own progress bars and the prints of a project go to stdout.
+                    with redirect_stdout(sys.stderr):
+                        work(config, public)
                 except Exception:
                     log.exception("the run failed", extra=logs.FILE_ONLY)
                     raise

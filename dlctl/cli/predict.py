@@ -24,6 +24,7 @@ def command(
         typer.Option("--output", metavar="FILE", help="A .csv or .jsonl file."),
     ] = None,
     ckpt: options.WhichCheckpoint = "best",
+    trust: options.TrustCheckpoint = False,
     json: options.Json = False,
 ) -> None:
     """Predict a split of the data, one row a sample in the order of the data.
@@ -34,7 +35,7 @@ def command(
     name, overrides = options.target_and_overrides(words)
     _check_folder(output)
     project = Project.find()
-    chosen = subject(project, name, ckpt, overrides, "predict")
+    chosen = subject(project, name, ckpt, overrides, "predict", trust=trust)
     run = record.start(project, chosen.composed, "predict", evaluated=chosen.run_id)
     target = (output or run.dir / "predictions.csv").absolute()
     rows = 0
@@ -49,6 +50,7 @@ def command(
             checkpoint=chosen.checkpoint,
             output=target,
             split=split,  # type: ignore[arg-type]
+            trust=trust,
         )
 
     launch.execute(run, chosen.composed, work)

@@ -20,7 +20,15 @@ from dlctl.runs.record import Run
 Row = dict[str, Any]
 
 
-def predict(cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path, split: Split = "test") -> int:
+def predict(
+    cfg: DictConfig,
+    run: Run,
+    *,
+    checkpoint: Path,
+    output: Path,
+    split: Split = "test",
+    trust: bool = False,
+) -> int:
     """Predict a split and write it, one row a sample in the order of the data.
 
     What ``predict_step`` returns becomes the columns: a dict of tensors of shape (batch, ...) one
@@ -33,11 +41,12 @@ def predict(cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path, split:
         checkpoint: whose weights predict.
         output: a ``.csv`` or ``.jsonl`` file, or what the data module writes.
         split: which part of the data.
+        trust: load the checkpoint's pickled objects, whoever made them.
 
     Returns:
         How many batches the data module wrote, or how many rows were written.
     """
-    state = checkpoints.read(checkpoint)
+    state = checkpoints.read(checkpoint, trust=trust)
     build.seed(cfg)
     datamodule = build.datamodule(cfg)
     own = getattr(datamodule, "write_predictions", None)
@@ -48,7 +57,7 @@ def predict(cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path, split:
         )
     model = build.model(cfg)
     checkpoints.fits(state, model, checkpoint)
-    trainer = build.trainer(cfg, build.callbacks(cfg), [])
+    trainer = build.trainer(cfg, build.callbacks(cfg), [], checkpoint if trust else None)
     run.note(device=keeper.device(trainer))
     show_split(datamodule, split, "predict_dataloader")
     predictions = trainer.predict(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)

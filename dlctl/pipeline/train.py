@@ -24,6 +24,7 @@ def train(
     public: DictConfig,
     carried: dict[str, Any],
     checkpoint: Path | None = None,
+    trust: bool = False,
     report: Report | None = None,
 ) -> Metrics:
     """Train a model and test its best checkpoint.
@@ -35,11 +36,12 @@ def train(
         carried: the unresolved config as YAML and its overrides, to travel inside checkpoints.
         report: told every epoch, of a search's trial.
         checkpoint: start from its full state: weights, optimizer, epoch, random generators.
+        trust: load the checkpoint's pickled objects, whoever made them.
 
     Returns:
         The last value of every metric; those of the test are of the best checkpoint.
     """
-    state = checkpoints.read(checkpoint) if checkpoint else None
+    state = checkpoints.read(checkpoint, trust=trust) if checkpoint else None
     build.seed(cfg)
     datamodule = build.datamodule(cfg)
     model = build.model(cfg)
@@ -49,7 +51,7 @@ def train(
     step = state["global_step"] if state else None
     loggers = build.loggers(cfg, run.manifest.loggers, step)
     own = [keeper.Keeper(run, carried), *([Relay(report)] if report else [])]
-    trainer = build.trainer(cfg, [*callbacks, *own], loggers)
+    trainer = build.trainer(cfg, [*callbacks, *own], loggers, checkpoint if trust else None)
     log_hyperparameters(public, model, trainer)
 
     # What a resumed run knew before: it may have nothing left to do but its test.
