@@ -14,11 +14,12 @@ PACKAGE = Path(dlctl.__file__).parent
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "optuna", "plotly", "questionary", "torchvision"}
 # Left may import right; everything may import errors, extras, files, redact and the package itself.
 ALLOWED = {
-    "cli": {"sweep", "pipeline", "composition", "runs", "project", "utils"},
+    "cli": {"sweep", "pipeline", "composition", "runs", "migration", "project", "utils"},
     "sweep": {"pipeline", "composition", "runs", "project"},
     "pipeline": {"runs", "utils", "project"},
     "composition": {"project"},
     "runs": {"project"},
+    "migration": {"project"},
     "data": {"utils"},
     "models": {"utils"},
     "utils": set(),

@@ -103,7 +103,15 @@ def _train(run: Run, composed: "Composed", checkpoint: Path | None, *, trust: bo
         from dlctl.pipeline.train import train
 
         carried = {"config": composed.source(), "overrides": list(composed.overrides)}
-        metrics = train(config, run, public=public, carried=carried, checkpoint=checkpoint, trust=trust)
+        metrics = train(
+            config,
+            run,
+            public=public,
+            carried=carried,
+            hydra=composed.full.hydra,
+            checkpoint=checkpoint,
+            trust=trust,
+        )
         run.note(metrics=metrics)
 
     try:
@@ -139,8 +147,10 @@ def _checkpoint(composed: "Composed", ckpt: Path | None) -> Path | None:
 
 def _refuse_faults(composed: "Composed") -> None:
     """Tell everything that is known to be wrong with the config before torch is imported."""
-    from dlctl.composition import check
+    from dlctl.composition import check, unused
 
+    if settings := unused.unused(composed):
+        render.note(f"dlctl has no use for {', '.join(settings)}")
     composed.resolve(composed.run_dir())
     try:
         found = check.faults(composed, imports=False)

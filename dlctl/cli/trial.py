@@ -71,7 +71,8 @@ def _train(job: "Job", found: record.Run, pipe: Connection) -> str | None:
         with open_dict(config):
             config.test = False
         carried = {"config": job.composed.source(), "overrides": list(job.composed.overrides)}
-        found.note(metrics=train(config, found, public=public, carried=carried, report=report))
+        hydra = job.composed.full.hydra
+        found.note(metrics=train(config, found, public=public, carried=carried, hydra=hydra, report=report))
 
     try:
         launch.execute(found, job.composed, work)

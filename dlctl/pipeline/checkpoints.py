@@ -55,7 +55,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def write(checkpoint: State, path: Path) -> None:
-    """Save a checkpoint atomically; one that holds pickled objects is known as the user's own from then on."""
+    """Save a checkpoint atomically; if it holds pickled objects, know it as the user's own from then on."""
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
