@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = ".project-root"
+# What a project without a marker has: those of lightning-hydra-template's older versions.
+_PRIMARY = "configs/train.yaml"
+# Where the user's own state is kept: a project's .env must not say that.
+_USERS = ("HOME", "XDG_STATE_HOME")
 
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with a ``.project-root`` file, or the current folder where there is none.
+    """A folder with a ``.project-root`` file or a ``configs/train.yaml``, or else the current folder.
 
     Attributes:
         root: absolute path of the project's folder.
@@ -32,12 +36,16 @@ class Project:
         """
         import rootutils
 
-        start = start or Path.cwd()
-        try:
-            root, found = rootutils.find_root(start, indicator=MARKER), True
-        except FileNotFoundError:
-            root, found = start.resolve(), False
+        start = (start or Path.cwd()).resolve()
+        around = [start, *start.parents]
+        marked = (next((f for f in around if (f / mark).is_file()), None) for mark in (MARKER, _PRIMARY))
+        root = next(filter(None, marked), None)
+        found, root = root is not None, root or start
+        users = {name: os.environ.get(name) for name in _USERS}
         rootutils.set_root(root, dotenv=found, pythonpath=found)
+        for name, value in users.items():
+            if value is None:
+                os.environ.pop(name, None)
         configs = root / "configs"
         return cls(root, found, configs if found and configs.is_dir() else None, packaged_configs())
 

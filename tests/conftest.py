@@ -87,9 +87,11 @@ class Dlctl:
 
 
 @pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in PLAIN.items():
         monkeypatch.setenv(name, value)
+    # Not the state of whoever runs the tests.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     # Set by every command for the project it finds; restored after every test.
     monkeypatch.setenv("PROJECT_ROOT", "")
     monkeypatch.syspath_prepend("")

@@ -14,12 +14,13 @@ PACKAGE = Path(dlctl.__file__).parent
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "optuna", "plotly", "questionary", "torchvision"}
 # Left may import right; everything may import the modules that `imports` leaves out, and the package itself.
 ALLOWED = {
-    "cli": {"sweep", "pipeline", "scaffold", "composition", "runs", "project", "utils"},
+    "cli": {"sweep", "pipeline", "scaffold", "composition", "runs", "migration", "project", "utils"},
     "scaffold": {"composition", "runs", "project"},
     "sweep": {"pipeline", "composition", "runs", "project"},
     "pipeline": {"runs", "utils", "project"},
     "composition": {"project"},
     "runs": {"project"},
+    "migration": {"project"},
     "data": {"utils"},
     "models": {"utils"},
     "utils": set(),

@@ -6,6 +6,7 @@ import typer
 
 from dlctl.cli import options, render
 from dlctl.errors import DlctlError, UsageError
+from dlctl.migration import steps
 from dlctl.project import Project
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def command(
     if all_ and lines:
         raise UsageError("--all checks everything and takes no overrides")
     report = survey.everything(project) if all_ else survey.launched(project, lines)
+    if not any("pipeline" in line for line in lines):
+        report.notes += steps.notes(project)
     _show(report, as_json=json)
     if report.faults:
         raise typer.Exit(3)

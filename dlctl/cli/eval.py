@@ -17,6 +17,7 @@ def command(
     words: options.RunAndOverrides = None,
     split: options.Split = "test",
     ckpt: options.WhichCheckpoint = "best",
+    trust: options.TrustCheckpoint = False,
     json: options.Json = False,
 ) -> None:
     """Evaluate a checkpoint with the config it was trained with.
@@ -25,13 +26,18 @@ def command(
     """
     options.checked_split(split)
     name, overrides = options.target_and_overrides(words)
-    run, chosen = evaluated(name, overrides, split, ckpt)
+    run, chosen = evaluated(name, overrides, split, ckpt, trust=trust)
     if not run.child:
         _report(run, chosen, json)
 
 
 def evaluated(
-    name: str, overrides: Sequence[str] = (), split: str = "test", ckpt: str = "best"
+    name: str,
+    overrides: Sequence[str] = (),
+    split: str = "test",
+    ckpt: str = "best",
+    *,
+    trust: bool = False,
 ) -> tuple[record.Run, Subject]:
     """Evaluate a run or checkpoint; the run of the evaluation, and what was evaluated."""
     project = Project.find()
@@ -39,7 +45,7 @@ def evaluated(
         run, composed, inherited = launch.inherited(project)
         chosen = Subject(inherited or Path(), None, composed)
     else:
-        chosen = subject(project, name, ckpt, overrides, "eval")
+        chosen = subject(project, name, ckpt, overrides, "eval", trust=trust)
         run = record.start(project, chosen.composed, "eval", evaluated=chosen.run_id)
 
     def work(config: "DictConfig", public: "DictConfig") -> None:
@@ -51,6 +57,7 @@ def evaluated(
             public=public,
             checkpoint=chosen.checkpoint,
             split=split,  # type: ignore[arg-type]
+            trust=trust,
         )
         run.note(metrics=metrics)
 

@@ -2,9 +2,10 @@
 
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,18 +39,23 @@ def execute(
         work: takes the resolved config, and the same without secrets.
         checkpoint: from which it starts; the ranks that Lightning starts need to know.
     """
+    from dlctl.composition import unused
+
     handed = {RUN_DIR: str(run.dir), CHECKPOINT: str(checkpoint or "")}
     if not run.child and (torchruns := _torchruns_store()):
         for name, value in handed.items():
             torchruns.set(name, value)
     try:
-        with record.record(run), _environment(handed):
+        folder = chdir(run.dir) if unused.changes_folder(composed) else nullcontext()
+        with record.record(run), _environment(unused.environment(composed) | handed), folder:
             config, public = composed.resolve(run.dir), composed.public(run.dir)
             with logs.to_run(run, composed, public):
                 _extras(run, public)
                 logs.take_over_lightnings()
                 try:
-                    work(config, public)
+                    # Lightning's own progress bars and the prints of a project go to stdout.
+                    with redirect_stdout(sys.stderr):
+                        work(config, public)
                 except Exception:
                     log.exception("the run failed", extra=logs.FILE_ONLY)
                     raise

@@ -74,6 +74,13 @@ WhichCheckpoint = Annotated[
         autocompletion=complete.checkpoints,
     ),
 ]
+TrustCheckpoint = Annotated[
+    bool,
+    typer.Option(
+        "--trust-checkpoint",
+        help="Load pickled objects, which can run any code, of a checkpoint that no run of yours wrote.",
+    ),
+]
 Resume = Annotated[
     str | None,
     typer.Option(

@@ -28,6 +28,7 @@ def command(
         ),
     ] = None,
     ckpt: options.WhichCheckpoint = "best",
+    trust: options.TrustCheckpoint = False,
     json: options.Json = False,
 ) -> None:
     """Predict a split of the data, one row a sample in the order of the data.
@@ -38,7 +39,7 @@ def command(
     name, overrides = options.target_and_overrides(words)
     _check_folder(output)
     project = Project.find()
-    chosen = subject(project, name, ckpt, overrides, "predict")
+    chosen = subject(project, name, ckpt, overrides, "predict", trust=trust)
     run = record.start(project, chosen.composed, "predict", evaluated=chosen.run_id)
     target, rows = run.dir, 0
 
@@ -52,6 +53,7 @@ def command(
             checkpoint=chosen.checkpoint,
             output=output.absolute() if output else None,
             split=split,  # type: ignore[arg-type]
+            trust=trust,
         )
 
     launch.execute(run, chosen.composed, work)

@@ -23,7 +23,9 @@ class Subject:
     composed: "Composed"
 
 
-def subject(project: Project, name: str, which: str, overrides: Sequence[str], task: str) -> Subject:
+def subject(
+    project: Project, name: str, which: str, overrides: Sequence[str], task: str, *, trust: bool = False
+) -> Subject:
     """Find what a word names and compose its config with overrides on top.
 
     Args:
@@ -32,6 +34,7 @@ def subject(project: Project, name: str, which: str, overrides: Sequence[str], t
         which: ``best``, ``last`` or the path of a checkpoint, for a run.
         overrides: on top of the run's own config.
         task: ``eval`` or ``predict``, which names the folder of the new run.
+        trust: load the checkpoint's pickled objects, whoever made them.
 
     Raises:
         NotFoundError: there is no such run or checkpoint, or it cannot be read.
@@ -49,10 +52,12 @@ def subject(project: Project, name: str, which: str, overrides: Sequence[str], t
         # A checkpoint that was moved away from its run carries the config with it.
         from dlctl.pipeline import checkpoints
 
-        carried = checkpoints.read(checkpoint).get("dlctl", {})
+        carried = checkpoints.read(checkpoint, trust=trust).get("dlctl", {})
         own = OmegaConf.create(carried["config"]) if "config" in carried else None
         said = carried.get("overrides", [])
     composed = evaluation(project, own, said, [*overrides], task)
+    # Projects leave it to the command line there (???), and dlctl has been told already.
+    OmegaConf.update(composed.full, "ckpt_path", str(checkpoint), force_add=True)
     composed.resolve(composed.run_dir())
     return Subject(checkpoint, run.name if run else None, composed)
 

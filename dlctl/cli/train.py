@@ -24,6 +24,7 @@ def command(
     seed: options.Seed = None,
     ckpt: options.Checkpoint = None,
     resume: options.Resume = None,
+    trust: options.TrustCheckpoint = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
 ) -> None:
@@ -35,18 +36,18 @@ def command(
     if resume is not None:
         if ckpt is not None:
             raise UsageError("--resume and --ckpt exclude each other", hint="see dlctl train --help")
-        go_on(resume, lines, dry_run=dry_run, as_json=json)
+        go_on(resume, lines, trust=trust, dry_run=dry_run, as_json=json)
     else:
-        new(lines, ckpt=ckpt, dry_run=dry_run, as_json=json)
+        new(lines, ckpt=ckpt, trust=trust, dry_run=dry_run, as_json=json)
 
 
-def new(lines: list[str], *, ckpt: Path | None, dry_run: bool, as_json: bool) -> None:
+def new(lines: list[str], *, ckpt: Path | None, trust: bool = False, dry_run: bool, as_json: bool) -> None:
     """Start a run of its own."""
     from dlctl.composition.compose import compose
 
     project = Project.find()
     if launch.is_child():
-        _train(*launch.inherited(project), as_json=False)
+        _train(*launch.inherited(project), trust=trust, as_json=False)
         return
     composed = compose(project, "train", lines)
     checkpoint = _checkpoint(composed, ckpt)
@@ -60,17 +61,17 @@ def new(lines: list[str], *, ckpt: Path | None, dry_run: bool, as_json: bool) ->
         return
     kind: Kind = "debug" if composed.choices.get("debug") else "train"
     run = record.start(project, composed, kind)
-    _train(run, composed, checkpoint, as_json)
+    _train(run, composed, checkpoint, trust=trust, as_json=as_json)
 
 
-def go_on(name: str, lines: list[str], *, dry_run: bool, as_json: bool) -> None:
+def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as_json: bool) -> None:
     """Go on with a run, in its directory, from its last checkpoint."""
     from dlctl.composition import reuse
     from dlctl.composition.compose import load
 
     project = Project.find()
     if launch.is_child():
-        _train(*launch.inherited(project), as_json=False)
+        _train(*launch.inherited(project), trust=trust, as_json=False)
         return
     run = store.find(project, name)
     if run.manifest.kind not in ("train", "debug"):
@@ -94,15 +95,23 @@ def go_on(name: str, lines: list[str], *, dry_run: bool, as_json: bool) -> None:
         return
     record.resume(run, composed if lines else None)
     render.note(f"going on with {run.id} from {shown(checkpoint)}")
-    _train(run, composed, checkpoint, as_json)
+    _train(run, composed, checkpoint, trust=trust, as_json=as_json)
 
 
-def _train(run: Run, composed: "Composed", checkpoint: Path | None, as_json: bool) -> None:
+def _train(run: Run, composed: "Composed", checkpoint: Path | None, *, trust: bool, as_json: bool) -> None:
     def work(config: "DictConfig", public: "DictConfig") -> None:
         from dlctl.pipeline.train import train
 
         carried = {"config": composed.source(), "overrides": list(composed.overrides)}
-        metrics = train(config, run, public=public, carried=carried, checkpoint=checkpoint)
+        metrics = train(
+            config,
+            run,
+            public=public,
+            carried=carried,
+            hydra=composed.full.hydra,
+            checkpoint=checkpoint,
+            trust=trust,
+        )
         run.note(metrics=metrics)
 
     try:
@@ -138,8 +147,10 @@ def _checkpoint(composed: "Composed", ckpt: Path | None) -> Path | None:
 
 def _refuse_faults(composed: "Composed") -> None:
     """Tell everything that is known to be wrong with the config before torch is imported."""
-    from dlctl.composition import check
+    from dlctl.composition import check, unused
 
+    if settings := unused.unused(composed):
+        render.note(f"dlctl has no use for {', '.join(settings)}")
     composed.resolve(composed.run_dir())
     try:
         found = check.faults(composed, imports=False)

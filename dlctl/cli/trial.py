@@ -74,9 +74,11 @@ def _train(job: "Job", found: record.Run, pipe: Connection) -> str | None:
         with open_dict(config):
             config.test = False
         carried = {"config": job.composed.source(), "overrides": list(job.composed.overrides)}
-        found.note(
-            metrics=train(config, found, public=public, carried=carried, report=partial(_report, pipe))
+        hydra = job.composed.full.hydra
+        metrics = train(
+            config, found, public=public, carried=carried, hydra=hydra, report=partial(_report, pipe)
         )
+        found.note(metrics=metrics)
 
     try:
         launch.execute(found, job.composed, work)

@@ -73,10 +73,10 @@ def evaluation(
         task: names the folder of the new run.
     """
     if own is None:
-        return compose(project, "eval", [f"task_name={task}", *overrides])
-    today = compose(project, "eval", [f"task_name={task}"])
+        return compose(project, "eval", [f"++task_name={task}", *overrides])
+    today = compose(project, "eval", [f"++task_name={task}"])
     with open_dict(today.full):
-        for key in ("data", "model", "trainer"):
+        for key in ("data", "datamodule", "model", "trainer"):
             today.full.pop(key, None)
         for name, node in own.items_ex(resolve=False):
             if name not in _OF_THE_EVALUATION:

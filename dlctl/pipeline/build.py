@@ -1,6 +1,7 @@
 """Config -> data module, model, callbacks, loggers, trainer."""
 
 import re
+from pathlib import Path
 from types import MethodType
 from typing import Any, TypeVar
 
@@ -90,14 +91,23 @@ def loggers(cfg: DictConfig, known: dict[str, str] | None = None, step: int | No
     return _each("logger", instantiate_loggers, config)
 
 
-def trainer(cfg: DictConfig, callbacks: list[Callback], loggers: list[Logger]) -> Trainer:
-    """The Trainer, which writes checkpoints atomically."""
+def trainer(
+    cfg: DictConfig, callbacks: list[Callback], loggers: list[Logger], trust: Path | None = None
+) -> Trainer:
+    """The Trainer, which writes checkpoints atomically and loads none that holds a stranger's objects.
+
+    Args:
+        cfg: the config.
+        callbacks: all of them.
+        loggers: none for no logging.
+        trust: a checkpoint that is loaded whatever it holds.
+    """
     config: DictConfig = OmegaConf.create({**cfg.trainer})
     strategy = str(config.get("strategy") or "").lower()
     plugins = [instantiate(each) for each in config.pop("plugins", None) or []]
     own = any(isinstance(each, CheckpointIO) for each in plugins)
     if not own and not any(name in strategy for name in _SHARDING):
-        plugins.append(AtomicCheckpointIO())
+        plugins.append(AtomicCheckpointIO(trust))
     lean.no_driver_checks()
     lean.skip_idle_hooks(callbacks)
     more: dict[str, Any] = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins}

@@ -1,5 +1,6 @@
-"""Checkpoints: written whole or not at all, read without running what is in them."""
+"""Checkpoints: written whole or not at all, read without running what strangers put in them."""
 
+import hashlib
 import io
 import logging
 import os
@@ -14,10 +15,12 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import Container, OmegaConf
+from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from dlctl.errors import ConfigError, NotFoundError
 from dlctl.files import atomic_write
 from dlctl.project import shown
+from dlctl.runs import trusted
 
 log = logging.getLogger(__name__)
 State = dict[str, Any]
@@ -28,17 +31,39 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     Lightning's own goes through the system's temporary folder: the move from another disk is a
     copy that can stop half-way.
+
+    Args:
+        trust: a checkpoint whose pickled objects the user trusts.
     """
+
+    def __init__(self, trust: Path | None = None) -> None:
+        self._trust = trust
 
     def save_checkpoint(self, checkpoint: State, path: Any, storage_options: Any = None) -> None:
         """Save a checkpoint; a local one atomically."""
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
-            return
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(Path(path), buffer.getbuffer())
+        else:
+            write(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None
+    ) -> State:
+        """Load a checkpoint; the pickled objects of a local one only if they are to be trusted."""
+        if "://" in str(path):
+            return super().load_checkpoint(path, map_location, weights_only)
+        return read(Path(path), trust=self._trust is not None and Path(path) == self._trust)
+
+
+def write(checkpoint: State, path: Path) -> None:
+    """Save a checkpoint atomically; if it holds pickled objects, know it as the user's own from then on."""
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer.seek(0)
+    if get_unsafe_globals_in_checkpoint(buffer):
+        trusted.remember(hashlib.sha256(buffer.getbuffer()).hexdigest())
+    atomic_write(path, buffer.getbuffer())
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -73,26 +98,50 @@ def keep_last(callbacks: list[Callback]) -> list[Callback]:
     return callbacks
 
 
-def read(path: Path) -> State:
-    """Load a checkpoint on the CPU, tensors and plain values only.
+def read(path: Path, *, trust: bool = False) -> State:
+    """Load a checkpoint on the CPU.
+
+    Args:
+        path: of the checkpoint.
+        trust: load pickled objects, which may run code, whoever wrote them; without it only those
+            that a run of this user wrote.
 
     Raises:
-        NotFoundError: it is not there, is cut short, is no checkpoint, or holds pickled objects.
+        NotFoundError: it is not there, is cut short, is no checkpoint, or is not to be trusted.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if zipfile.is_zipfile(path):
-            raise NotFoundError(
-                f"{shown(path)} holds pickled objects, which could run code when loaded",
-                hint="dlctl loads tensors and plain values only; save the checkpoint with dlctl",
-            ) from error
-        raise _unreadable(path, "it is not a checkpoint") from error
+        # One open file: what is hashed and what is loaded are the same, should somebody replace it.
+        with path.open("rb") as stream:
+            state = _load(stream, path, trust)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise _unreadable(path, "it is cut short or damaged") from error
     if not isinstance(state, dict) or not isinstance(state.get("state_dict"), dict):
         raise _unreadable(path, "it is not a Lightning checkpoint")
     return state
+
+
+def _load(stream: io.BufferedReader, path: Path, trust: bool) -> Any:
+    try:
+        return torch.load(stream, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        whole = zipfile.is_zipfile(path)
+        if not trust and not whole:
+            raise _unreadable(path, "it is not a checkpoint") from error
+        stream.seek(0)
+        if not trust and not trusted.is_own(hashlib.file_digest(stream, "sha256").hexdigest()):
+            raise NotFoundError(
+                f"{shown(path)} holds pickled objects, which run any code when they are loaded, "
+                "and no run of yours on this machine wrote it",
+                hint="only if you trust whoever made it, who can do with it all that you can do here: "
+                "--trust-checkpoint",
+            ) from error
+    stream.seek(0)
+    try:
+        return torch.load(stream, map_location="cpu", weights_only=False)
+    except pickle.UnpicklingError as error:
+        raise _unreadable(path, "it is not a checkpoint") from error
+    except (ImportError, AttributeError) as error:
+        raise _unreadable(path, f"it holds objects of code that is not here ({error})") from error
 
 
 def _unreadable(path: Path, why: str) -> NotFoundError:

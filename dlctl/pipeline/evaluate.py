@@ -15,7 +15,13 @@ Split = Literal["train", "val", "test"]
 
 
 def evaluate(
-    cfg: DictConfig, run: Run, *, public: DictConfig, checkpoint: Path, split: Split = "test"
+    cfg: DictConfig,
+    run: Run,
+    *,
+    public: DictConfig,
+    checkpoint: Path,
+    split: Split = "test",
+    trust: bool = False,
 ) -> dict[str, float | None]:
     """The metrics of a checkpoint.
 
@@ -25,14 +31,15 @@ def evaluate(
         public: ``cfg`` without secrets, for the loggers.
         checkpoint: whose weights are evaluated.
         split: which part of the data; its metrics are named after it.
+        trust: load the checkpoint's pickled objects, whoever made them.
     """
-    state = checkpoints.read(checkpoint)
+    state = checkpoints.read(checkpoint, trust=trust)
     build.seed(cfg)
     datamodule = build.datamodule(cfg)
     model = build.model(cfg)
     checkpoints.fits(state, model, checkpoint)
     callbacks, loggers = build.callbacks(cfg), build.loggers(cfg)
-    trainer = build.trainer(cfg, callbacks, loggers)
+    trainer = build.trainer(cfg, callbacks, loggers, checkpoint if trust else None)
     log_hyperparameters(public, model, trainer)
     options: dict[str, Any] = {"ckpt_path": checkpoint, "verbose": False, "weights_only": True}
     run.note(device=keeper.device(trainer))

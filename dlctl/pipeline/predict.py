@@ -22,7 +22,13 @@ Row = dict[str, Any]
 
 
 def predict(
-    cfg: DictConfig, run: Run, *, checkpoint: Path, output: Path | None, split: Split = "test"
+    cfg: DictConfig,
+    run: Run,
+    *,
+    checkpoint: Path,
+    output: Path | None,
+    split: Split = "test",
+    trust: bool = False,
 ) -> tuple[Path, int]:
     """Predict a split and write it, one row a sample in the order of the data.
 
@@ -38,11 +44,12 @@ def predict(
         output: a ``.csv`` or ``.jsonl`` file, or what the data module writes; None for a file in the
             run's directory.
         split: which part of the data.
+        trust: load the checkpoint's pickled objects, whoever made them.
 
     Returns:
         The file, and how many rows were written: as the data module counts them, or its batches.
     """
-    state = checkpoints.read(checkpoint)
+    state = checkpoints.read(checkpoint, trust=trust)
     build.seed(cfg)
     datamodule = build.datamodule(cfg)
     suffix = getattr(datamodule, "predictions_suffix", None)
@@ -50,7 +57,7 @@ def predict(
     own = _writer(datamodule, output, suffix)
     model = build.model(cfg)
     checkpoints.fits(state, model, checkpoint)
-    trainer = build.trainer(cfg, build.callbacks(cfg), [])
+    trainer = build.trainer(cfg, build.callbacks(cfg), [], checkpoint if trust else None)
     run.note(device=keeper.device(trainer))
     show_split(datamodule, split, "predict_dataloader")
     predictions = trainer.predict(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from omegaconf import DictConfig
 
 from dlctl.errors import ConfigError, Interrupted
-from dlctl.pipeline import build, checkpoints, keeper
+from dlctl.pipeline import build, checkpoints, keeper, own
 from dlctl.pipeline.keeper import Metrics
 from dlctl.pipeline.relay import Relay, Report
 from dlctl.runs.record import Run
@@ -23,7 +23,9 @@ def train(
     *,
     public: DictConfig,
     carried: dict[str, Any],
+    hydra: DictConfig,
     checkpoint: Path | None = None,
+    trust: bool = False,
     report: Report | None = None,
 ) -> Metrics:
     """Train a model and test its best checkpoint.
@@ -32,14 +34,18 @@ def train(
         cfg: resolved.
         run: where everything is written and recorded.
         public: ``cfg`` without secrets, for the loggers.
+        hydra: Hydra's part of the config, for a pipeline of the project's own.
         carried: the unresolved config as YAML and its overrides, to travel inside checkpoints.
         report: told every epoch, of a search's trial.
         checkpoint: start from its full state: weights, optimizer, epoch, random generators.
+        trust: load the checkpoint's pickled objects, whoever made them.
 
     Returns:
         The last value of every metric; those of the test are of the best checkpoint.
     """
-    state = checkpoints.read(checkpoint) if checkpoint else None
+    if own.target(cfg) is not None:
+        return own.call(cfg, run, hydra=hydra, checkpoint=checkpoint, trust=trust)
+    state = checkpoints.read(checkpoint, trust=trust) if checkpoint else None
     build.seed(cfg)
     datamodule = build.datamodule(cfg)
     model = build.model(cfg)
@@ -48,8 +54,8 @@ def train(
     callbacks = build.callbacks(cfg)
     step = state["global_step"] if state else None
     loggers = build.loggers(cfg, run.manifest.loggers, step)
-    own = [keeper.Keeper(run, carried), *([Relay(report)] if report else [])]
-    trainer = build.trainer(cfg, [*callbacks, *own], loggers)
+    callbacks += [keeper.Keeper(run, carried), *([Relay(report)] if report else [])]
+    trainer = build.trainer(cfg, callbacks, loggers, checkpoint if trust else None)
     log_hyperparameters(public, model, trainer)
 
     # What a resumed run knew before: it may have nothing left to do but its test.

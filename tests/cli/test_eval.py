@@ -119,7 +119,7 @@ def test_unreadable_checkpoints_are_told_before_anything_is_built(
     for file, said in {
         cut: "it is cut short or damaged",
         text: "cannot read the checkpoint",
-        pickled: "holds pickled objects, which could run code when loaded",
+        pickled: "holds pickled objects, which run any code when they are loaded, and no run of yours",
         harmful: "cannot read the checkpoint",
         tmp_path / "absent.ckpt": "there is no checkpoint",
     }.items():

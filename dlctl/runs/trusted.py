@@ -1,0 +1,49 @@
+"""Which checkpoints this user's own runs wrote: they may hold pickled objects, others may not.
+
+One line a checkpoint in the user's state directory: its sha256. What lies beside a checkpoint, or
+in the project, proves nothing: whoever gives away a checkpoint can give that away with it.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+_FILE = "checkpoints.sha256"
+# Of this process, in case the state directory cannot be written.
+_OWN: set[str] = set()
+
+
+def folder() -> Path:
+    """``$XDG_STATE_HOME/dlctl``, or ``~/.local/state/dlctl``."""
+    wanted = Path(os.environ.get("XDG_STATE_HOME") or "")
+    return (wanted if wanted.is_absolute() else Path.home() / ".local" / "state") / "dlctl"
+
+
+def remember(sha256: str) -> None:
+    """Trust a checkpoint from now on; in this process alone where the state cannot be written."""
+    _OWN.add(sha256)
+    with suppress(OSError, RuntimeError):
+        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One write of one line: several processes may append at once.
+        handle = os.open(folder() / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(handle, f"{sha256}\n".encode())
+        finally:
+            os.close(handle)
+
+
+def is_own(sha256: str) -> bool:
+    """Whether a run of this user wrote a checkpoint with this hash."""
+    if sha256 in _OWN:
+        return True
+    with suppress(OSError, RuntimeError):
+        file = folder() / _FILE
+        # A list to which somebody else can add is not the user's.
+        if all(_is_private(each) for each in (folder(), file)):
+            return sha256 in file.read_text(encoding="utf-8").splitlines()
+    return False
+
+
+def _is_private(path: Path) -> bool:
+    facts = path.stat()
+    return facts.st_uid == os.geteuid() and not facts.st_mode & 0o022
