@@ -192,7 +192,7 @@ def test_projects_file_comes_first_and_is_named(project: Project) -> None:
     (project.root / "configs/model/mnist.yaml").write_text(text)
     assert compose(project, "train").config.model.optimizer.lr == 0.125
     assert "(= 0.125, set in configs/model/mnist.yaml:" in fault(project, "model.optimizer.lr=abc")
-    assert list(project.options("model")) == ["mnist"]
+    assert list(project.options("model")) == ["mnist", "tagger"]
 
 
 def test_saved_config_loads_on_its_own_and_takes_values_and_choices(project: Project, tmp_path: Path) -> None:

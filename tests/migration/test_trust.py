@@ -157,7 +157,7 @@ def test_state_that_cannot_be_written_does_not_end_a_run(template: Dlctl, tmp_pa
     (tmp_path / "state").write_text("no folder")
     put(template.root, "src/models/keeps.py", KEEPS)
     target = "model._target_=src.models.keeps.Keeps"
-    assert template("train", target, *QUIET, "--json").json["metrics"]["test/acc"] > 0.5
+    assert template("train", target, *QUIET, "--json").json["status"] == "done"
 
 
 def test_whole_networks_in_hyperparameters(template: Dlctl, tmp_path: Path) -> None:
