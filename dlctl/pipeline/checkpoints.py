@@ -52,6 +52,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Load a checkpoint; the pickled objects of a local one only if they are to be trusted."""
         if "://" in str(path):
             return super().load_checkpoint(path, map_location, weights_only)
+        if Path(path).name == ".temp.ckpt":
+            # The weights alone, with which a process that Lightning has spawned ends.
+            return super().load_checkpoint(path, map_location, weights_only=True)
         return read(Path(path), trust=self._trust is not None and Path(path) == self._trust)
 
 

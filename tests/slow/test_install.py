@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import venv
 import zipfile
 from pathlib import Path
@@ -36,8 +37,7 @@ def environment(folder: Path) -> Path:
 def stranger(folder: Path) -> Path:
     """A virtual environment that finds all of that, and not this dlctl."""
     installed = Path(sysconfig.get_paths()["purelib"])
-    borrowed = folder.with_name(f"{folder.name}-borrowed")
-    borrowed.mkdir()
+    borrowed = Path(tempfile.mkdtemp())
     for path in installed.iterdir():
         if "dlctl" not in path.name and path.suffix != ".pth":
             (borrowed / path.name).symlink_to(path)
