@@ -1,7 +1,7 @@
 """``dlctl new``: projects, data sets, models, experiments and searches that work from the start."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -153,8 +153,7 @@ def _project() -> Project:
 
 
 def _config(project: Project, group: str, name: str, text: str) -> "File":
-    names.refuse_taken(project, group, name)
-    return writing.File(pieces.configs_of(project) / group / f"{name}.yaml", text)
+    return writing.File(pieces.config_file(project, group, name), text)
 
 
 def _kind(given: str | None, kinds: Mapping[str, str], question: str, yes: bool) -> str:
@@ -191,7 +190,13 @@ def _ask(question: str, answers: Sequence[str]) -> str:
 
 
 def _write(
-    files: "Sequence[File]", root: Path, *, dry_run: bool, force: bool, yes: bool, then: object = None
+    files: "Sequence[File]",
+    root: Path,
+    *,
+    dry_run: bool,
+    force: bool,
+    yes: bool,
+    then: Callable[[], None] | None = None,
 ) -> bool:
     """Write files and list them; whether they were written."""
     writing.refuse_strays(files, root)
@@ -209,7 +214,7 @@ def _write(
         print(writing.difference(file), end="", file=sys.stderr)
     if others and _may_ask(yes) and not typer.confirm("Overwrite?", err=True):
         raise typer.Abort
-    writing.write(files, then)  # type: ignore[arg-type]
+    writing.write(files, then)
     for file in files:
         print(shown(file.path))
     return True

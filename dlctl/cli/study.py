@@ -164,8 +164,7 @@ def _write(found: "Sweep", row: Any, name: str) -> Path:
             "an experiment is written into a project, and there is none here",
             hint="dlctl new project PATH makes one",
         )
-    names.refuse_taken(project, "experiment", name)
-    path = pieces.configs_of(project) / "experiment" / f"{name}.yaml"
+    path = pieces.config_file(project, "experiment", name)
     if path.exists():
         raise ConfigError(f"{shown(path)} exists already", hint="choose another name, or remove it")
     if row.dir is None or not Path(row.dir).is_dir():

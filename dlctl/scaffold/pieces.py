@@ -42,7 +42,7 @@ def model(project: Project, name: str, kind: str) -> list[File]:
 
 def _files(project: Project, group: str, name: str, kind: str, code: dict[str, str]) -> list[File]:
     names.refuse_bad(name, "data set" if group == "data" else "model")
-    names.refuse_taken(project, group, name)
+    config = config_file(project, group, name)
     package = names.package_of(project)
     part = "data" if group == "data" else "models"
     root, folder = project.root, f"{group}/{kind}"
@@ -52,9 +52,7 @@ def _files(project: Project, group: str, name: str, kind: str, code: dict[str, s
         File(root / package / part / f"{path}.py", render(f"{folder}/{each}.py", **values))
         for each, path in code.items()
     ]
-    found.append(
-        File(configs_of(project) / group / f"{name}.yaml", render(f"{folder}/config.yaml", **values))
-    )
+    found.append(File(config, render(f"{folder}/config.yaml", **values)))
     found.append(File(root / "tests" / part / f"test_{first}.py", render(f"{folder}/test.py", **values)))
     inits = [root / package / part, *([root / package / part / "components"] if group == "model" else [])]
     return [
@@ -63,6 +61,11 @@ def _files(project: Project, group: str, name: str, kind: str, code: dict[str, s
     ]
 
 
-def configs_of(project: Project) -> Path:
-    """Where the configs of a project are, or are going to be."""
-    return project.configs or project.root / "configs"
+def config_file(project: Project, group: str, name: str) -> Path:
+    """Where a new config of a group goes.
+
+    Raises:
+        ConfigError: one of that name comes with dlctl.
+    """
+    names.refuse_taken(project, group, name)
+    return (project.configs or project.root / "configs") / group / f"{name}.yaml"

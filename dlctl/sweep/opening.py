@@ -16,7 +16,7 @@ from dlctl.sweep.sweeps import Sweep
 
 def look(plan: Plan, sweep: Sweep, *, goes_on: bool) -> None:
     """Find out what a search would meet in its storage, and make nothing there."""
-    storage = storages.look(plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage))
+    storage = storages.look(_where(plan, sweep, goes_on=goes_on))
     if storage is not None and sweep.study in optuna.get_all_study_names(storage):
         storages.refuse_another(storages.load(storage, sweep.study), plan.directions, plan.space)
 
@@ -25,7 +25,7 @@ def opened(plan: Plan, sweep: Sweep, *, goes_on: bool) -> optuna.Study:
     """The study in its storage, which is reached before anything is started."""
     warnings.simplefilter("ignore", ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    where = plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage)
+    where = _where(plan, sweep, goes_on=goes_on)
     storage = storages.connect(where)
     parts = {}
     for name, config in {"sampler": dict(plan.sampler), "pruner": dict(plan.pruner)}.items():
@@ -48,6 +48,11 @@ def opened(plan: Plan, sweep: Sweep, *, goes_on: bool) -> optuna.Study:
         raise
     except Exception as error:
         raise storages.unreachable(where, error) from None
+
+
+def _where(plan: Plan, sweep: Sweep, *, goes_on: bool) -> str:
+    """The storage that was asked for, or else the sweep's own."""
+    return plan.storage or (sweeps.storage_of(sweep) if goes_on else sweep.storage)
 
 
 def _known_trials(storage: Any, name: str) -> int:
