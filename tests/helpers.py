@@ -1,6 +1,7 @@
 """What tests put into a training: a signal at a chosen moment, a module as the template writes it."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -8,11 +9,15 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
 from torch import Tensor, nn
 from torchmetrics import MaxMetric, MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+import dlctl
 from dlctl.models.mnist_module import MNISTLitModule
+
+ENGLISH = Path(dlctl.__file__).parent / "data/english_mini"
 
 
 class SendSignal(Callback):
@@ -185,3 +190,24 @@ class Odd(MNISTLitModule):
     def on_test_epoch_end(self) -> None:
         name = "/".join(["val", "later"])
         self.log(name, 1.0)
+
+
+def write_data(folder: Path, names: dict[str, str]) -> None:
+    """Small files of every kind of data that ``dlctl new data`` makes code for.
+
+    Args:
+        folder: gets them.
+        names: kind -> name of the data set.
+    """
+    for kind, grey in (("dark", 40), ("bright", 200)):
+        images = folder / names["image-folder"] / kind
+        images.mkdir(parents=True)
+        for number in range(10):
+            Image.new("RGB", (20, 24), (grey + number, grey, grey)).save(images / f"{number}.png")
+    rows = [f"{number},{number % 7},{'rose' if number % 2 else 'tulip'}" for number in range(40)]
+    (folder / f"{names['csv']}.csv").write_text("\n".join(["length,width,kind", *rows]) + "\n")
+    lines = [f"{'good' if number % 2 else 'bad'}\tthe day number {number}" for number in range(40)]
+    (folder / f"{names['text']}.tsv").write_text("\n".join(lines) + "\n")
+    tensors = {"inputs": torch.randn(40, 3), "targets": torch.arange(40) % 2}
+    torch.save(tensors, folder / f"{names['tensors']}.pt")
+    shutil.copytree(ENGLISH, folder / names["conllu"])

@@ -1,5 +1,6 @@
 """``dlctl new``: projects, data sets, models, experiments and searches that work from the start."""
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ def project(
         raise UsageError(f"{shown(root)} is a file", hint="name a folder, which is made")
     files = files_of(root)
     if _write(files, root, dry_run=dry_run, force=force, yes=yes, then=lambda: start_repository(root)):
-        _next(f"cd {shown(root)}", "make train, make test, dlctl new data mydataset")
+        _next(f"cd {shlex.quote(shown(root))}", "make train, make test, dlctl new data mydataset")
 
 
 @app.command("data")
@@ -65,6 +66,7 @@ def data(
     chosen = _kind(kind, pieces.DATA, "What kind of data is it?", yes)
     files = pieces.data(found, name, chosen)
     if _write(files, found.root, dry_run=dry_run, force=force, yes=yes):
+        render.note(f"reads: {pieces.about(files)}")
         _next(
             f"dlctl show-config data={name} --package data",
             f"dlctl new experiment NAME data={name} model=...",

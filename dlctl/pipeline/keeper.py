@@ -1,5 +1,6 @@
 """The callback that dlctl adds to every training: nothing is lost, whatever stops it."""
 
+import atexit
 import logging
 import math
 import os
@@ -11,6 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import RunningStage, TrainerFn
+from torch import distributed
 
 from dlctl.errors import Interrupted, RunFailed
 from dlctl.pipeline import checkpoints, resume, rng
@@ -88,6 +90,9 @@ class Keeper(Callback):
         """Make the training loaders resumable as soon as Lightning has them."""
         # A process that Lightning spawned has a console of its own, on stdout.
         rich.reconfigure(stderr=True)
+        if distributed.is_available() and distributed.is_initialized():
+            # Lightning leaves it to the end of the process, whose threads may still be talking then.
+            atexit.register(_leave_group)
         if stage != "fit":
             return
         process = trainer.strategy.process_dataloader
@@ -288,3 +293,8 @@ def _logger_ids(trainer: Trainer) -> dict[str, str]:
         for logger in trainer.loggers
         if isinstance(logger.version, str) and logger.version
     }
+
+
+def _leave_group() -> None:
+    if distributed.is_initialized():
+        distributed.destroy_process_group()

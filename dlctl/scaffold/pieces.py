@@ -1,5 +1,6 @@
 """A new data set or model: its code, its config and its test."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dlctl.project import Project
@@ -59,6 +60,12 @@ def _files(project: Project, group: str, name: str, kind: str, code: dict[str, s
         *(File(each / "__init__.py", "") for each in inits if not (each / "__init__.py").exists()),
         *found,
     ]
+
+
+def about(files: Sequence[File]) -> str:
+    """What the config among the files of a data set or model says that it is."""
+    (config,) = [file for file in files if file.path.suffix == ".yaml"]
+    return config.text.partition("\n")[0].removeprefix("# ")
 
 
 def config_file(project: Project, group: str, name: str) -> Path:

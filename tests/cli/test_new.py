@@ -57,7 +57,7 @@ def test_new_project_is_whole_and_lists_what_it_wrote(
         ".env.example", ".git", ".github", ".gitignore", ".pre-commit-config.yaml", ".project-root",
         "Makefile", "README.md", "configs", "my_project", "pyproject.toml", "tests",
     }  # fmt: skip
-    assert result.err.splitlines()[0] == "next: cd My Project"
+    assert result.err.splitlines()[0] == "next: cd 'My Project'"
     monkeypatch.chdir(root / "my_project")  # any folder of the project will do
     config = dlctl("show-config", "--exp", "first", "--format", "json").json
     assert config["paths"]["root_dir"] == "${oc.env:PROJECT_ROOT}"
@@ -86,6 +86,34 @@ def test_data_and_models_are_code_config_and_test(mine: Dlctl, group: str) -> No
     assert all((mine.root / name).is_file() for name in FILES[group])
     assert f"  {group}: pets" not in mine("list", group).err
     assert "pets" in mine("list", group).out
+
+
+def test_new_data_says_what_it_reads_and_where(mine: Dlctl) -> None:
+    for kind, told in {
+        "image-folder": "Images in folders, one folder a class: data/pets/CLASS/IMAGE.png",
+        "csv": "A table with a line of headings, one line a sample: data/pets.csv",
+        "text": "Lines of text, each with its class: CLASS<TAB>TEXT in data/pets.tsv",
+        "tensors": 'Tensors in memory: torch.save({"inputs": inputs, "targets": targets}, "data/pets.pt")',
+        "conllu": "A treebank in CoNLL-U, in three files: data/pets/train.conllu, dev.conllu and test.conllu",
+    }.items():
+        assert mine("new", "data", "pets", "--kind", kind, "--force").err.splitlines()[-3:] == [
+            f"reads: {told}",
+            "next: dlctl show-config data=pets --package data",
+            "then: dlctl new experiment NAME data=pets model=...",
+        ]
+
+
+def test_a_table_may_be_parquet(mine: Dlctl) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    mine("new", "data", "tab", "--kind", "csv")
+    table = {"a": list(range(40)), "b": [n % 7 / 2 for n in range(40)], "kind": ["cat", "dog"] * 20}
+    parquet.write_table(pyarrow.table(table), mine.root / "tab.parquet")
+    mine("new", "model", "line", "--kind", "classifier")
+    report = mine.train(
+        "data=tab", "data.path=tab.parquet", "model=line", "trainer.max_epochs=1", "test=true"
+    )
+    assert report["status"] == "done"
 
 
 def test_every_data_set_trains_with_every_model_that_can(mine: Dlctl) -> None:

@@ -14,13 +14,16 @@ import pytest
 import yaml
 
 from dlctl.scaffold.pieces import DATA, MODELS
+from tests.helpers import write_data
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 
 def run(*command: str | Path, cwd: Path, code: int = 0, **more: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | more
+    # Nothing of the environment or the make that runs these tests.
+    ours = ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    environment = {name: value for name, value in os.environ.items() if name not in ours} | more
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
@@ -141,11 +144,17 @@ def test_a_project_of_the_installed_tool_tests_and_checks_itself(wheel: Path, tm
     installed = run(root / ".venv/bin/python", "-c", "import dlctl; print(dlctl.__file__)", cwd=tmp_path)
     assert installed.startswith(str(root / ".venv"))
     short = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "--json")
-    for kind in MODELS:
-        data = "conllu" if kind == "tagger" else "mnist_mini"
-        words = (f"data={data}", f"model={kind}_model", "callbacks=none", *short)
+    write_data(root / "data", {kind: f"{kind.replace('-', '_')}_data" for kind in DATA})
+    kinds = [("conllu" if kind == "tagger" else "mnist_mini", f"{kind}_model") for kind in MODELS]
+    kinds += [
+        (f"{kind.replace('-', '_')}_data", "tagger" if kind == "conllu" else "classifier_model")
+        for kind in DATA
+    ]
+    for data, model in kinds:
+        words = (f"data={data}", f"model={model}", "callbacks=none", *short)
         report = json.loads(run(root / ".venv/bin/dlctl", "train", *words, cwd=root / "tests"))
         assert report["status"] == "done"
+    assert run(root / ".venv/bin/dlctl", "check", "--all", cwd=root).startswith("no fault in ")
 
 
 def test_what_is_new_in_a_clone_passes_its_checks_and_tests(clone: Path, tmp_path: Path) -> None:
