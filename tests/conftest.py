@@ -119,16 +119,18 @@ def _trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root.mkdir()
     (root / ".project-root").touch()
     process = Dlctl(root, lambda: ("", ""))
-    result = process.process("train", "--exp", "example", "--json", env={**os.environ, **PLAIN})
+    env = {**os.environ, **PLAIN, "XDG_STATE_HOME": str(root.parent / "state")}
+    result = process.process("train", "--exp", "example", "--json", env=env)
     (root / "stdout.json").write_text(result.out)
     (root / "stderr.txt").write_text(result.err)
     return root
 
 
 @pytest.fixture
-def trained(_trained_once: Path, dlctl: Dlctl) -> Dlctl:
+def trained(_trained_once: Path, dlctl: Dlctl, tmp_path: Path) -> Dlctl:
     """The command, in a project of its own in which the example has been trained."""
     shutil.copytree(_trained_once, dlctl.root, dirs_exist_ok=True)
+    shutil.copytree(_trained_once.parent / "state", tmp_path / "state", dirs_exist_ok=True)
     # The manifest and the checkpoints' own memory name the folder in which they were made.
     return dlctl
 

@@ -46,7 +46,7 @@ def evaluated(
         chosen = Subject(inherited or Path(), None, composed)
     else:
         chosen = subject(project, name, ckpt, overrides, "eval", trust=trust)
-        run = record.start(project, chosen.composed, "eval", evaluated=chosen.run_id)
+        run = record.start(project, chosen.composed, "eval", own=chosen.own, evaluated=chosen.run_id)
 
     def work(config: "DictConfig", public: "DictConfig") -> None:
         from dlctl.pipeline.evaluate import evaluate

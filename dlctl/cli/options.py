@@ -78,7 +78,7 @@ TrustCheckpoint = Annotated[
     bool,
     typer.Option(
         "--trust-checkpoint",
-        help="Load pickled objects, which can run any code, of a checkpoint that no run of yours wrote.",
+        help="Use a run or checkpoint that no run of yours made here: it can run any code.",
     ),
 ]
 Resume = Annotated[

@@ -40,7 +40,7 @@ def command(
     _check_folder(output)
     project = Project.find()
     chosen = subject(project, name, ckpt, overrides, "predict", trust=trust)
-    run = record.start(project, chosen.composed, "predict", evaluated=chosen.run_id)
+    run = record.start(project, chosen.composed, "predict", own=chosen.own, evaluated=chosen.run_id)
     target, rows = run.dir, 0
 
     def work(config: "DictConfig", public: "DictConfig") -> None:

@@ -187,13 +187,17 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
     from dlctl.composition import explain
     from dlctl.composition.compose import compose, load
     from dlctl.composition.keys import at, differences
-    from dlctl.runs import store
+    from dlctl.runs import origin, store
 
     project = composed.project
     if other in project.options("experiment"):
         old = compose(project, composed.name, [f"experiment={other}"])
     else:
-        old = load(project, store.find(project, other).dir / ".hydra")
+        folder = store.find(project, other).dir / ".hydra"
+        if resolve and not origin.is_own(folder):
+            # The project may have resolvers that run what they are given.
+            raise ConfigError(f"'{other}' was made by no run of yours here", hint="leave out --resolve")
+        old = load(project, folder)
     ours, keys = _part(composed, package, resolve=resolve)
     theirs = at(explain.plain(old, resolve=resolve), keys)
     found = differences(theirs, ours, keys)

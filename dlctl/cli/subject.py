@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlctl import redact
 from dlctl.errors import NotFoundError
-from dlctl.project import Project
-from dlctl.runs import store
+from dlctl.project import Project, shown
+from dlctl.runs import origin, store
 from dlctl.runs.record import Run
 
 if TYPE_CHECKING:
@@ -16,11 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """A checkpoint, the run it belongs to if that is known, and the config to use it with."""
+    """A checkpoint, the run it belongs to if that is known, and the config to use it with.
+
+    Attributes:
+        own: that config is of the user's own making.
+    """
 
     checkpoint: Path
     run_id: str | None
     composed: "Composed"
+    own: bool = True
 
 
 def subject(
@@ -34,12 +40,13 @@ def subject(
         which: ``best``, ``last`` or the path of a checkpoint, for a run.
         overrides: on top of the run's own config.
         task: ``eval`` or ``predict``, which names the folder of the new run.
-        trust: load the checkpoint's pickled objects, whoever made them.
+        trust: use the config and load pickled objects, whoever made them.
 
     Raises:
-        NotFoundError: there is no such run or checkpoint, or it cannot be read.
+        NotFoundError: there is no such run or checkpoint, it cannot be read, or somebody else made it.
     """
     checkpoint, run = _find(project, name, which)
+    mine = True
     from omegaconf import OmegaConf
 
     from dlctl.composition.compose import read
@@ -47,19 +54,23 @@ def subject(
 
     if run is not None:
         own: Any = read(run.dir / ".hydra" / "config.yaml")
-        said = run.manifest.overrides
+        mine, said = origin.is_own(run.dir / ".hydra"), origin.overrides(run.dir / ".hydra")
     else:
         # A checkpoint that was moved away from its run carries the config with it.
         from dlctl.pipeline import checkpoints
 
         carried = checkpoints.read(checkpoint, trust=trust).get("dlctl", {})
         own = OmegaConf.create(carried["config"]) if "config" in carried else None
-        said = carried.get("overrides", [])
+        said = redact.tree(list(carried.get("overrides", [])))
+        mine = own is None or origin.carried_is_own(carried["config"], said)
+    if not (mine or trust):
+        # Before anything of it is resolved: a project may have resolvers that run what they are given.
+        raise origin.foreign(shown(run.dir if run else checkpoint))
     composed = evaluation(project, own, said, [*overrides], task)
     # Projects leave it to the command line there (???), and dlctl has been told already.
     OmegaConf.update(composed.full, "ckpt_path", str(checkpoint), force_add=True)
     composed.resolve(composed.run_dir())
-    return Subject(checkpoint, run.name if run else None, composed)
+    return Subject(checkpoint, run.name if run else None, composed, mine)
 
 
 def _find(project: Project, name: str, which: str) -> tuple[Path, Run | None]:

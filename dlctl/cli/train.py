@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlctl import redact
 from dlctl.cli import launch, options, render
 from dlctl.errors import Interrupted, NotFoundError, UsageError, raise_all
 from dlctl.project import Project, shown
-from dlctl.runs import record, store
+from dlctl.runs import origin, record, store
 from dlctl.runs.manifest import Kind
 from dlctl.runs.record import Run
 
@@ -59,6 +60,7 @@ def new(lines: list[str], *, ckpt: Path | None, trust: bool = False, dry_run: bo
     if dry_run:
         _show(composed, directory, as_json)
         return
+    _vet(checkpoint, trust)
     kind: Kind = "debug" if composed.choices.get("debug") else "train"
     run = record.start(project, composed, kind)
     _train(run, composed, checkpoint, trust=trust, as_json=as_json)
@@ -85,6 +87,8 @@ def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as
             f"{run.id} has no checkpoint to go on from",
             hint="start it again: dlctl train " + " ".join(run.manifest.overrides),
         )
+    if not (trust or origin.is_own(run.dir / ".hydra")):
+        raise origin.foreign(shown(run.dir))
     saved = load(project, run.dir / ".hydra")
     composed = reuse.over(saved, lines)
     composed.resolve(run.dir)
@@ -93,16 +97,25 @@ def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as
     if dry_run:
         _show(composed, run.dir, as_json)
         return
+    _vet(checkpoint, trust)
     record.resume(run, composed if lines else None)
     render.note(f"going on with {run.id} from {shown(checkpoint)}")
     _train(run, composed, checkpoint, trust=trust, as_json=as_json)
+
+
+def _vet(checkpoint: Path | None, trust: bool) -> None:
+    """Refuse a checkpoint that cannot be loaded or is not to be trusted, before anything is written."""
+    if checkpoint is not None and not trust:
+        from dlctl.pipeline import checkpoints
+
+        checkpoints.read(checkpoint)
 
 
 def _train(run: Run, composed: "Composed", checkpoint: Path | None, *, trust: bool, as_json: bool) -> None:
     def work(config: "DictConfig", public: "DictConfig") -> None:
         from dlctl.pipeline.train import train
 
-        carried = {"config": composed.source(), "overrides": list(composed.overrides)}
+        carried = {"config": composed.source(), "overrides": redact.tree(list(composed.overrides))}
         metrics = train(
             config,
             run,

@@ -20,7 +20,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 from dlctl.errors import ConfigError, NotFoundError
 from dlctl.files import atomic_write
 from dlctl.project import shown
-from dlctl.runs import trusted
+from dlctl.runs import origin, trusted
 
 log = logging.getLogger(__name__)
 State = dict[str, Any]
@@ -135,8 +135,7 @@ def _load(stream: io.BufferedReader, path: Path, trust: bool) -> Any:
             raise NotFoundError(
                 f"{shown(path)} holds pickled objects, which run any code when they are loaded, "
                 "and no run of yours on this machine wrote it",
-                hint="only if you trust whoever made it, who can do with it all that you can do here: "
-                "--trust-checkpoint",
+                hint=origin.RISK,
             ) from error
     stream.seek(0)
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dlctl import redact
 from dlctl.errors import ConfigError, Interrupted, Pruned, disk_full
 from dlctl.project import Project, shown
-from dlctl.runs import git, manifest
+from dlctl.runs import git, manifest, origin
 from dlctl.runs.manifest import Kind, Manifest
 from dlctl.runs.process import identity as process_identity
 from dlctl.runs.stop import Stop
@@ -75,7 +75,13 @@ class Run:
 
 
 def start(
-    project: Project, composed: "Composed", kind: Kind, *, wanted: Path | None = None, **facts: Any
+    project: Project,
+    composed: "Composed",
+    kind: Kind,
+    *,
+    wanted: Path | None = None,
+    own: bool = True,
+    **facts: Any,
 ) -> Run:
     """Create the run's directory and everything in it that is known before it runs.
 
@@ -84,6 +90,7 @@ def start(
         composed: its config.
         kind: what command it is of.
         wanted: the directory; None for the one that the config asks for.
+        own: its config is of the user's own making, and may be used again without asking.
         facts: more for the manifest.
     """
     directory = _create(wanted or composed.run_dir())
@@ -106,7 +113,7 @@ def start(
     )
     run = Run(directory, identity)
     manifest.write(directory, identity)
-    _save(composed, directory, config)
+    _save(composed, directory, config, own)
     if identity.git and identity.git["dirty"] and (patch := git.diff(project.root)):
         text = redact.text(patch.decode("utf-8", "surrogateescape"))
         (directory / "code.patch").write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -135,16 +142,19 @@ def resume(run: Run, composed: "Composed | None" = None) -> None:
     facts: dict[str, Any] = {"status": "running", "ended": None, "error": None, **process_identity()}
     if composed is not None:
         number = len(list(run.dir.glob(".hydra-*"))) + 1
+        own = origin.is_own(run.dir / ".hydra")
         (run.dir / ".hydra").rename(run.dir / f".hydra-{number}")
-        _save(composed, run.dir, composed.public(run.dir))
+        _save(composed, run.dir, composed.public(run.dir), own)
         facts["overrides"] = list(composed.overrides)
     run.note(**facts)
 
 
-def _save(composed: "Composed", directory: Path, public: "DictConfig") -> None:
+def _save(composed: "Composed", directory: Path, public: "DictConfig", own: bool) -> None:
     from dlctl.yaml_text import to_yaml
 
     composed.save(directory / ".hydra")
+    if own:
+        origin.remember(directory / ".hydra")
     (directory / "config_resolved.yaml").write_text(to_yaml(public), encoding="utf-8")
 
 

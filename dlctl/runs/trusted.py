@@ -1,6 +1,6 @@
-"""Which checkpoints this user's own runs wrote: they may hold pickled objects, others may not.
+"""What this user's own runs wrote: such checkpoints may hold pickled objects, such configs name code.
 
-One line a checkpoint in the user's state directory: its sha256. What lies beside a checkpoint, or
+One line each in the user's state directory: its sha256. What lies beside a checkpoint, or
 in the project, proves nothing: whoever gives away a checkpoint can give that away with it.
 """
 
@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-_FILE = "checkpoints.sha256"
+CHECKPOINTS, CONFIGS = "checkpoints.sha256", "configs.sha256"
 # Of this process, in case the state directory cannot be written.
 _OWN: set[str] = set()
 
@@ -19,25 +19,29 @@ def folder() -> Path:
     return (wanted if wanted.is_absolute() else Path.home() / ".local" / "state") / "dlctl"
 
 
-def remember(sha256: str) -> None:
-    """Trust a checkpoint from now on; in this process alone where the state cannot be written."""
+def remember(sha256: str, kind: str = CHECKPOINTS) -> None:
+    """Trust something from now on; in this process alone where the state cannot be written."""
     _OWN.add(sha256)
+    if _is_listed(sha256, kind):
+        return
     with suppress(OSError, RuntimeError):
         folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         # One write of one line: several processes may append at once.
-        handle = os.open(folder() / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        handle = os.open(folder() / kind, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(handle, f"{sha256}\n".encode())
         finally:
             os.close(handle)
 
 
-def is_own(sha256: str) -> bool:
-    """Whether a run of this user wrote a checkpoint with this hash."""
-    if sha256 in _OWN:
-        return True
+def is_own(sha256: str, kind: str = CHECKPOINTS) -> bool:
+    """Whether a run of this user wrote something with this hash."""
+    return sha256 in _OWN or _is_listed(sha256, kind)
+
+
+def _is_listed(sha256: str, kind: str) -> bool:
     with suppress(OSError, RuntimeError):
-        file = folder() / _FILE
+        file = folder() / kind
         # A list to which somebody else can add is not the user's.
         if all(_is_private(each) for each in (folder(), file)):
             return sha256 in file.read_text(encoding="utf-8").splitlines()

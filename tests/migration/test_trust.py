@@ -80,17 +80,18 @@ def test_another_users_need_the_flag(keeps: Dlctl, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("dlctl.runs.trusted._OWN", set())
     run = keeps.run_dir().relative_to(keeps.root)
     file = best(keeps).relative_to(keeps.root)
-    told = (
+    pickled = (
         f"error: {file} holds pickled objects, which run any code when they are loaded, "
         "and no run of yours on this machine wrote it\n"
         "  only if you trust whoever made it, who can do with it all that you can do here: "
         "--trust-checkpoint\n"
     )
-    for words in (
-        ("eval", run.name),
-        ("eval", str(file)),
-        ("predict", run.name),
-        ("train", "model=keeps", "--ckpt", str(file)),
+    foreign = f"error: {run} was made by no run of yours on this machine"
+    for words, told in (
+        (("eval", run.name), foreign),
+        (("eval", str(file)), foreign),
+        (("predict", run.name), foreign),
+        (("train", "model=keeps", "--ckpt", str(file)), pickled),
     ):
         result = keeps(*words, *QUIET, code=4)
         assert told in result.err
@@ -99,7 +100,7 @@ def test_another_users_need_the_flag(keeps: Dlctl, tmp_path: Path, monkeypatch: 
     # The runs above may have written checkpoints of their own.
     (tmp_path / "another/dlctl/checkpoints.sha256").unlink(missing_ok=True)
     monkeypatch.setattr("dlctl.runs.trusted._OWN", set())
-    assert "which run any code when they are loaded" in keeps(*words, code=4).err
+    assert "was made by no run of yours" in keeps(*words, code=4).err
     keeps(*words, "--trust-checkpoint")
 
 
