@@ -100,7 +100,7 @@ def test_another_users_need_the_flag(keeps: Dlctl, tmp_path: Path, monkeypatch: 
     # The runs above may have written checkpoints of their own.
     (tmp_path / "another/dlctl/checkpoints.sha256").unlink(missing_ok=True)
     monkeypatch.setattr("dlctl.runs.trusted._OWN", set())
-    assert "was made by no run of yours" in keeps(*words, code=4).err
+    assert "which run any code when they are loaded" in keeps(*words, code=4).err
     keeps(*words, "--trust-checkpoint")
 
 
