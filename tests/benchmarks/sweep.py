@@ -31,7 +31,7 @@ for seed in range(5):
     run = record.start(project, composed, "train")
     config = composed.resolve(run.dir)
     began = time.process_time()
-    train(config, run, public=config, carried={})
+    train(config, run, public=config, carried={}, hydra=composed.full.hydra)
     seconds.append(time.process_time() - began)
 print(sorted(seconds[1:])[2])
 """
@@ -42,10 +42,10 @@ def run(folder: str, *words: str) -> tuple[float, float, str]:
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *words]
-    done = subprocess.run(
-        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
-    )
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
     wall = time.monotonic() - began
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
     # The process that trials are forked from ends after the command: as subreaper we inherit it.
     with suppress(ChildProcessError):
         while True:
