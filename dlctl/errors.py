@@ -108,9 +108,7 @@ class ConlluError(ConfigError):
     kind = "conllu"
 
     def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(
-            str(diagnostic), hint=f"all faults: dlctl parse-conllu --validate {diagnostic.file}"
-        )
+        super().__init__(str(diagnostic), hint=f"all faults: dlctl parse-conllu --validate {diagnostic.file}")
         self.diagnostic = diagnostic
 
     @property

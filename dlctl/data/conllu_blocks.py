@@ -100,7 +100,7 @@ def plain_ids(count: int) -> list[str]:
 
 
 def in_order(texts: list[str]) -> bool:
-    """Whether ids are those of words 1 to n, of multiword tokens before their first word, and of empty nodes."""
+    """Whether these are words 1 to n, multiword tokens before their first word, and empty nodes in order."""
     last, empties, end, start = 0, 0, 0, 0
     try:
         ids = [read_id(each) for each in texts]
@@ -126,7 +126,8 @@ def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
     """The sentences of a file; those with faults are told of and left out."""
     from dlctl.data.conllu_parts import repaired
 
-    names, line, rest, first = COLUMNS, 1, "", True
+    names: tuple[str, ...] = COLUMNS
+    line, rest, first = 1, "", True
     pieces = chunks(file, stream)
     for piece in pieces:
         try:

@@ -38,7 +38,7 @@ Head = int | Empty
 Feats = dict[str, str]
 Deps = list[tuple[Head, str]]
 # A key without "=" has no value; one that stands there several times has a list of them.
-Misc = dict[str, str | None | list[str | None]]
+Misc = dict[str, str | list[str | None] | None]
 
 
 class CellError(ValueError):
@@ -75,7 +75,9 @@ def remembered(read: Callable[[str], Value]) -> Callable[[str], Value]:
 _NUMBER = "[1-9][0-9]{0,17}"
 _ID = re.compile(rf"({_NUMBER})(?:-({_NUMBER}))?|(0|{_NUMBER})\.({_NUMBER})")
 _HEAD = re.compile(rf"0|{_NUMBER}")
-_FEATURE = re.compile(r"([A-Z][A-Za-z0-9]*(?:\[[a-z0-9]+\])?)=([A-Z0-9][A-Za-z0-9]*(?:,[A-Z0-9][A-Za-z0-9]*)*)")
+_FEATURE = re.compile(
+    r"([A-Z][A-Za-z0-9]*(?:\[[a-z0-9]+\])?)=([A-Z0-9][A-Za-z0-9]*(?:,[A-Z0-9][A-Za-z0-9]*)*)"
+)
 
 
 @remembered
@@ -142,7 +144,9 @@ def _deps(text: str) -> Deps:
         except CellError:
             found = Span(0, 0)
         if isinstance(found, Span):
-            raise CellError("invalid-ehead", "DEPS", f"expected the id of a word or empty node, found {head!r}")
+            raise CellError(
+                "invalid-ehead", "DEPS", f"expected the id of a word or empty node, found {head!r}"
+            )
         deps.append((found, relation))
     return deps
 
@@ -186,7 +190,9 @@ def feats_text(feats: Feats) -> str:
 
 def deps_text(deps: Deps) -> str:
     """Enhanced dependencies as they are written: sorted by head, then by relation."""
-    in_order = sorted((head if isinstance(head, tuple) else (head, 0), head, relation) for head, relation in deps)
+    in_order = sorted(
+        (head if isinstance(head, tuple) else (head, 0), head, relation) for head, relation in deps
+    )
     return "|".join(f"{head}:{relation}" for _, head, relation in in_order) or "_"
 
 

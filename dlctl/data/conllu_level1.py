@@ -47,7 +47,9 @@ def check_lines(lines: Sequence[str], start: int, found: list[Found]) -> bool:
             rows = True
         elif _is_blank(line):
             if line:
-                found.append((number, None, "pseudo-empty-line", "a line of blanks only; expected an empty line"))
+                found.append(
+                    (number, None, "pseudo-empty-line", "a line of blanks only; expected an empty line")
+                )
             if not rows:
                 message = "a sentence without words; expected exactly one empty line after every sentence"
                 found.append((number, None, "empty-sentence", message))
@@ -74,7 +76,9 @@ def _short(text: str) -> str:
 def _check_characters(line: str, number: int, found: list[Found]) -> None:
     if "\ufffd" in line:
         column = _column_at(line, line.index("\ufffd"))
-        found.append((number, column, "invalid-utf", "a byte that is no UTF-8, or U+FFFD in the place of one"))
+        found.append(
+            (number, column, "invalid-utf", "a byte that is no UTF-8, or U+FFFD in the place of one")
+        )
     if not unicodedata.is_normalized("NFC", line):
         other = unicodedata.normalize("NFC", line)
         at = next((i for i, (a, b) in enumerate(zip(line, other, strict=False)) if a != b), len(other))
@@ -144,14 +148,23 @@ def check_ids(texts: Sequence[str], start: int, found: list[Found]) -> bool:
     for number, text in enumerate(texts, start):
         id_ = _id_or_none(text)
         if id_ is None:
-            found.append((number, "ID", "invalid-word-id", f"expected an id like 3, 3-4 or 3.1, found {_short(text)!r}"))
+            found.append(
+                (
+                    number,
+                    "ID",
+                    "invalid-word-id",
+                    f"expected an id like 3, 3-4 or 3.1, found {_short(text)!r}",
+                )
+            )
         elif isinstance(id_, Empty):
             if id_ != (current, empty):
                 message = f"empty node {id_} stands where {current}.{empty} is expected"
                 found.append((number, "ID", "misplaced-empty-node", message))
             empty += 1
             if id_.after == current and tokens and id_.after < tokens[-1][0]:
-                message = f"empty node {id_} must stand before the multiword token {tokens[-1][0]}-{tokens[-1][1]}"
+                message = (
+                    f"empty node {id_} must stand before the multiword token {tokens[-1][0]}-{tokens[-1][1]}"
+                )
                 found.append((number, "ID", "misplaced-empty-node", message))
         elif isinstance(id_, Span):
             empty = 1
@@ -169,7 +182,9 @@ def check_ids(texts: Sequence[str], start: int, found: list[Found]) -> bool:
     return len(found) == before
 
 
-def _check_sequence(words: list[int], tokens: list[tuple[int, int, int]], start: int, found: list[Found]) -> None:
+def _check_sequence(
+    words: list[int], tokens: list[tuple[int, int, int]], start: int, found: list[Found]
+) -> None:
     wrong = next((i for i, word in enumerate(words, 1) if word != i), None)
     if wrong is not None:
         message = f"expected words 1, 2, 3 and so on, found {words[wrong - 1]} in the place of {wrong}"

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from dlctl.data.conllu_blocks import Block, Faults, blocks
+from dlctl.data.conllu_blocks import Faults, blocks
 from dlctl.data.conllu_cells import COLUMNS, Empty, Id, Span
 from dlctl.data.conllu_sentence import Sentence, Token
 from dlctl.data.conllu_source import Source, open_all
@@ -127,5 +127,3 @@ def _faults(strict: bool, diagnostics: list[Diagnostic] | None) -> Faults:
             diagnostics.append(found)
 
     return collect
-
-

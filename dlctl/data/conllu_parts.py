@@ -5,7 +5,7 @@ from itertools import chain
 
 from dlctl.data.conllu_blocks import Block, Faults, plus_columns
 from dlctl.data.conllu_cells import COLUMNS
-from dlctl.data.conllu_level1 import Found, check_columns, check_ids, check_lines, check_overlaps, groups
+from dlctl.data.conllu_level1 import Found, check_columns, check_ids, check_lines, check_overlaps
 from dlctl.errors import Diagnostic
 
 # What validation tells of and what hinders nobody from reading.
@@ -66,7 +66,7 @@ def repaired(
 
 
 def check_reading(lines: list[str], start: int, names: tuple[str, ...] = COLUMNS) -> list[Found]:
-    """All faults of a sentence's lines, columns and ids; of a later kind only if the earlier ones are right."""
+    """All faults of lines; if there are none those of columns, then those of ids."""
     found: list[Found] = []
     if not check_lines(lines, start, found):
         return found

@@ -4,8 +4,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlctl.data.conllu_blocks import Block, Faults
-from dlctl.data.conllu_cells import COLUMNS, TYPED, CellError, Deps, Empty, Feats, Id, Misc, Span
-from dlctl.data.conllu_cells import read_deps, read_feats, read_head, read_misc
+from dlctl.data.conllu_cells import (
+    COLUMNS,
+    TYPED,
+    CellError,
+    Deps,
+    Empty,
+    Feats,
+    Id,
+    Misc,
+    Span,
+    read_deps,
+    read_feats,
+    read_head,
+    read_misc,
+)
 from dlctl.errors import Diagnostic
 
 _TEXT = {name: name.lower() for name in COLUMNS if name != "ID"}
@@ -23,8 +36,8 @@ class Token:
     """
 
     __slots__ = (
-        "_deps", "_feats", "_head", "_misc", "_row", "_sentence", "deprel", "form", "id", "lemma", "more", "upos",
-        "xpos",
+        "_deps", "_feats", "_head", "_misc", "_row", "_sentence", "deprel", "form", "id", "lemma", "more",
+        "upos", "xpos",
     )  # fmt: skip
 
     def __init__(self, id: Id, form: str = "_", **cells: Any) -> None:
@@ -85,7 +98,7 @@ class Token:
 
     @property
     def misc(self) -> Misc:
-        """Whatever else: ``{"SpaceAfter": "No"}``; None without "=", a list for a key that stands there twice."""
+        """Whatever else: ``{"SpaceAfter": "No"}``; None without "=", a list for a key that is repeated."""
         if type(self._misc) is str:
             self._misc = read_misc(self._misc)
         return self._misc  # type: ignore[return-value]

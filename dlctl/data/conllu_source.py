@@ -16,7 +16,15 @@ from dlctl.errors import NotFoundError
 
 Source = str | Path | bytes | IO[bytes] | IO[str]
 _CHUNK = 1 << 20
-_BROKEN = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError)
+_BROKEN = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 def open_all(source: Source) -> Iterator[tuple[str, IO[bytes]]]:
@@ -71,7 +79,8 @@ def _open(source: Source) -> tuple[str, IO[bytes], bool]:
     name = getattr(source, "name", None)
     shown = name if isinstance(name, str) else "<file>"
     if isinstance(source, io.TextIOBase) or isinstance(getattr(source, "read", lambda n: b"")(0), str):
-        return shown, _Encoded(source), False
+        encoded: Any = _Encoded(source)
+        return shown, encoded, False
     stream: Any = source
     return shown, stream, False
 
@@ -83,7 +92,7 @@ def _unpacked(name: str, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
         if start.startswith(b"\x1f\x8b"):
             whole = gzip.GzipFile(fileobj=whole)
         elif start == b"\xfd7zXZ\0":
-            whole = lzma.LZMAFile(whole)
+            whole = lzma.LZMAFile(whole)  # noqa: SIM115 - closed with the source it reads
         elif start.startswith(b"BZh"):
             whole = bz2.BZ2File(whole)
         elif start.startswith(b"PK\x03\x04"):
@@ -151,9 +160,17 @@ class _Encoded(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         # What was decoded with surrogateescape goes back to the bytes that it was.
-        found = self._left or self._text.read(size).encode("utf-8", "surrogateescape")
+        found = self._left or _bytes(self._text.read(size))
         if 0 <= size < len(found):
             found, self._left = found[:size], found[size:]
         else:
             self._left = b""
-        return found if isinstance(found, bytes) else bytes(found)
+        return found
+
+
+def _bytes(text: str) -> bytes:
+    """Text as bytes; a half of a surrogate pair becomes bytes that are no UTF-8, of which reading tells."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
