@@ -22,13 +22,14 @@ class Block:
         text: its lines, comments first, without the blank line at the end.
         body: where the rows begin in the text.
         names: the columns, in capitals.
+        faults: takes what is found to be wrong in a cell.
         original: the text with its end as it stood in the file, if that is not ``text`` and a blank line.
     """
 
-    __slots__ = ("_ids", "_rows", "body", "file", "line", "names", "original", "text")
+    __slots__ = ("_ids", "_rows", "body", "faults", "file", "line", "names", "original", "text")
 
-    def __init__(self, file: str, line: int, text: str, names: tuple[str, ...] = COLUMNS) -> None:
-        self.file, self.line, self.text, self.names = file, line, text, names
+    def __init__(self, file: str, line: int, text: str, names: tuple[str, ...], faults: Faults) -> None:
+        self.file, self.line, self.text, self.names, self.faults = file, line, text, names, faults
         self.original: str | None = None
         start = 0
         while text.startswith("#", start):
@@ -74,6 +75,11 @@ class Block:
                 plain = texts == plain_ids(count)
                 self._ids = list(range(1, count + 1)) if plain else [read_id(each) for each in texts]
         return self._ids
+
+    def fault(self, id_: Id, error: CellError) -> None:
+        """Tell of a cell that cannot be read, in the row with an id."""
+        line = self.line + self.text.count("\n", 0, self.body) + self.ids().index(id_)
+        self.faults(Diagnostic(self.file, line, error.column, error.rule, error.message))
 
     def column(self, name: str) -> list[str]:
         """A column of the words as text.
@@ -134,14 +140,14 @@ def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
             text = rest + piece.decode()
         except UnicodeDecodeError:
             text = ""
-        if not text or "\r" in text:
+        if not text or "\r" in text or "\ufffd" in text:
             yield from repaired(file, line, rest.encode() + piece, pieces, names, faults, first)
             return
         *parts, rest = text.split("\n\n")
         for part in parts:
             if first:
                 names, first = plus_columns(part), False
-            block = Block(file, line, part, names)
+            block = Block(file, line, part, names, faults)
             if block.sound():
                 yield block
             else:

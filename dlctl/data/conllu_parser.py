@@ -16,8 +16,9 @@ from typing import IO
 
 from dlctl.data.conllu_blocks import Faults, blocks
 from dlctl.data.conllu_cells import COLUMNS, Empty, Id, Span
-from dlctl.data.conllu_sentence import Sentence, Token
+from dlctl.data.conllu_sentence import Sentence
 from dlctl.data.conllu_source import Source, open_all
+from dlctl.data.conllu_token import Token
 from dlctl.errors import ConlluError, Diagnostic
 from dlctl.files import atomic_file
 
@@ -60,7 +61,7 @@ def read(
     faults = _faults(strict, diagnostics)
     for name, stream in open_all(source):
         for block in blocks(name, stream, faults):
-            yield Sentence(block, faults)
+            yield Sentence(block)
 
 
 def load(
@@ -77,7 +78,7 @@ def load(
     for name, stream in open_all(source):
         for block in blocks(name, stream, faults):
             block.forget()
-            found.append(Sentence(block, faults))
+            found.append(Sentence(block))
     return found
 
 

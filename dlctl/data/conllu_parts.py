@@ -58,7 +58,7 @@ def repaired(
             faults(Diagnostic(file, *each))
         if all(each[2] in _READABLE for each in found):
             text = "\n".join(lines[:-1] if not lines[-1].strip() else lines)
-            block = Block(file, line, text, names)
+            block = Block(file, line, text, names, faults)
             original = b"".join(raw).decode()
             block.original = original if original != f"{text}\n\n" else None
             yield block
