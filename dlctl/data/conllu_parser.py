@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from dlctl.data.conllu_blocks import Faults, blocks
+from dlctl.data.conllu_blocks import BRIEF, Faults, blocks
 from dlctl.data.conllu_cells import COLUMNS, Empty, Id, Span
 from dlctl.data.conllu_sentence import Sentence
 from dlctl.data.conllu_source import Source, open_all
@@ -94,8 +94,10 @@ def columns(source: Source, *names: str) -> Iterator[tuple[list[str], ...]]:
         NotFoundError: the source is not there or cannot be read.
     """
     faults = _faults(True, None)
+    brief = {name.lower() for name in COLUMNS[:BRIEF]}
+    whole = not brief.issuperset(map(str.lower, names))
     for name, stream in open_all(source):
-        for block in blocks(name, stream, faults):
+        for block in blocks(name, stream, faults, whole=whole):
             yield tuple([block.column(each) for each in names])
 
 
@@ -108,14 +110,23 @@ def write(sentences: Iterable[Sentence], target: str | Path | IO[bytes]) -> None
 
     Raises:
         OSError: it cannot be written.
-        ValueError: a cell was given a text that no cell can hold.
+        ValueError: what was changed cannot be written, or columns differ.
     """
     if isinstance(target, str | Path):
         with atomic_file(Path(target)) as stream:
             write(sentences, stream)
         return
+    names: tuple[str, ...] | None = None
     for sentence in sentences:
-        target.write(bytes(sentence))
+        text = bytes(sentence)
+        if names is None:
+            names = sentence.columns
+            # The first line names the columns, whichever sentence is first now.
+            if names != COLUMNS and not text.startswith(b"# global.columns = "):
+                target.write(f"# global.columns = {' '.join(names)}\n".encode())
+        if sentence.columns != names:
+            raise ValueError(f"{sentence!r} has other columns than the sentences before it")
+        target.write(text)
 
 
 def _faults(strict: bool, diagnostics: list[Diagnostic] | None) -> Faults:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from dlctl.data.conllu_blocks import Block, Faults, plus_columns
+from dlctl.data.conllu_blocks import Block, Reading
 from dlctl.data.conllu_cells import COLUMNS
 from dlctl.data.conllu_level1 import Found, check_columns, check_ids, check_lines, check_overlaps
 from dlctl.errors import Diagnostic
@@ -24,41 +24,34 @@ _READABLE = frozenset(("missing-empty-line", "pseudo-empty-line"))
 
 
 def repaired(
-    file: str,
-    line: int,
-    begun: bytes,
-    pieces: Iterable[bytes],
-    names: tuple[str, ...],
-    faults: Faults,
-    first: bool,
+    reading: Reading, line: int, begun: bytes, pieces: Iterable[bytes] = (), *, first: bool = False
 ) -> Iterator[Block]:
     """The sentences that can be read; all faults of the others.
 
     Args:
-        file: its name, for messages.
+        reading: the file.
         line: the number of the first line.
         begun: what has been read already.
         pieces: the rest of the file.
-        names: the columns, unless the first line names them.
-        faults: takes what is wrong.
         first: whether the first line is the first of the file.
     """
     carriage_return = False
     for raw in _raw_groups(chain((begun,), pieces)):
         lines = [_decoded(each) for each in raw]
         if first:
-            names, first = plus_columns(lines[0]), False
+            reading.name_columns(lines[0])
+            first = False
         returns = [number for number, each in enumerate(raw, line) if b"\r" in each[-2:]]
         if returns and not carriage_return:
             carriage_return = True
             message = "expected lines that end with LF, found a carriage return"
-            faults(Diagnostic(file, returns[0], None, "non-unix-newline", message))
-        found = [each for each in check_reading(lines, line, names) if each[2] not in _HARMLESS]
+            reading.faults(Diagnostic(reading.file, returns[0], None, "non-unix-newline", message))
+        found = [each for each in check_reading(lines, line, reading.names) if each[2] not in _HARMLESS]
         for each in found:
-            faults(Diagnostic(file, *each))
+            reading.faults(Diagnostic(reading.file, *each))
         if all(each[2] in _READABLE for each in found):
             text = "\n".join(lines[:-1] if not lines[-1].strip() else lines)
-            block = Block(file, line, text, names, faults)
+            block = Block(reading, line, text)
             original = b"".join(raw).decode()
             block.original = original if original != f"{text}\n\n" else None
             yield block

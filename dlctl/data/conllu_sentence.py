@@ -1,8 +1,12 @@
 """A sentence: text until it is asked, comments and tokens that can be changed, text again."""
 
-from dlctl.data.conllu_blocks import Block
-from dlctl.data.conllu_cells import COLUMNS
-from dlctl.data.conllu_token import Token
+import io
+from typing import Any
+
+from dlctl.data.conllu_blocks import Block, Reading, in_order
+from dlctl.data.conllu_cells import COLUMNS, Id
+from dlctl.data.conllu_token import Token, tokens_of
+from dlctl.errors import ConlluError, Diagnostic
 
 
 class Sentence:
@@ -31,13 +35,16 @@ class Sentence:
         """
         from dlctl.data.conllu_parser import load
 
-        (sentence,) = load((text.rstrip("\n") + "\n\n").encode())
-        return sentence
+        found = load(io.StringIO(text.rstrip("\n") + "\n\n", newline=""))
+        if len(found) != 1:
+            message = f"expected one sentence, found {len(found)}"
+            raise ConlluError(Diagnostic("<text>", 1, None, "empty-sentence", message))
+        return found[0]
 
     @property
     def file(self) -> str:
         """Where it was read from."""
-        return self._block.file
+        return self._block.reading.file
 
     @property
     def line(self) -> int:
@@ -47,19 +54,24 @@ class Sentence:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns, in capitals."""
-        return self._block.names
+        return self._block.reading.names
 
     @property
     def tokens(self) -> list[Token]:
         """All rows: words, multiword tokens and empty nodes. Rows can be added and removed."""
         if self._tokens is None:
-            self._tokens = self._read_tokens()
+            self._tokens = tokens_of(self._block)
         return self._tokens
 
     @property
     def words(self) -> list[Token]:
         """The rows with whole numbers as ids, which make up the tree."""
         return [token for token in self.tokens if type(token.id) is int]
+
+    @property
+    def ids(self) -> list[Id]:
+        """The ids of all rows; asking for them alone is quick."""
+        return self._block.ids() if self._tokens is None else [token.id for token in self._tokens]
 
     def column(self, name: str) -> list[str]:
         """A column of the words, as text."""
@@ -132,52 +144,27 @@ class Sentence:
     def _begins(self, what: str) -> str | None:
         return next((value or "" for key, value in self.meta if key in (what, f"{what} id")), None)
 
-    def _read_tokens(self) -> list[Token]:
-        block, names = self._block, self._block.names
-        if names is not COLUMNS:
-            return self._plus_tokens()
-        new, tokens = Token.__new__, []
-        for id_, row in zip(block.ids(), zip(*[iter(block.rows())] * 11, strict=True), strict=True):
-            token = new(Token)
-            token.id = id_
-            (
-                _, token.form, token.lemma, token.upos, token.xpos, token._feats, token._head, token.deprel,
-                token._deps, token._misc, _,
-            ) = token._row = row  # fmt: skip
-            token._block = block
-            token.more = None
-            tokens.append(token)
-        return tokens
-
-    def _plus_tokens(self) -> list[Token]:
-        names, tokens = self._block.names, []
-        width = len(names) + 1
-        rows = zip(*[iter(self._block.rows())] * width, strict=True)
-        for id_, row in zip(self._block.ids(), rows, strict=True):
-            token = Token(id_)
-            token.more = {}
-            for name, cell in zip(names, row[:-1], strict=True):
-                if name not in COLUMNS:
-                    token.more[name] = cell
-                elif name != "ID":
-                    setattr(token, name.lower(), cell)
-            token._row, token._block = row, self._block
-            tokens.append(token)
-        return tokens
-
     def __str__(self) -> str:
         block = self._block
         if self._tokens is None and self._comments is None:
             return block.original if block.original is not None else f"{block.text}\n\n"
-        lines = [*self._comments] if self._comments is not None else block.text[: block.body].split("\n")[:-1]
+        text = self._lines()
+        return block.original if text == block.text and block.original is not None else f"{text}\n\n"
+
+    def _lines(self) -> str:
+        """Its lines as they are now, without the blank one at the end."""
+        head = self._block.text[: self._block.body].split("\n")[:-1]
+        return "\n".join([*map(_comment, head if self._comments is None else self._comments), *self._rows()])
+
+    def _rows(self) -> list[str]:
+        block = self._block
         if self._tokens is None:
-            lines.append(block.text[block.body :])
-        else:
-            lines += map(str, self._tokens)
-        text = "\n".join(lines)
-        if text == block.text and block.original is not None:
-            return block.original
-        return f"{text}\n\n"
+            return [block.text[block.body :]]
+        names = self.columns
+        ids = [str(token.id) for token in self._tokens]
+        if "ID" in names and not in_order(ids):
+            raise ValueError(f"these ids are no sentence: {' '.join(ids) or 'there are none'}")
+        return ["\t".join(token.cells(names)) for token in self._tokens]
 
     def __bytes__(self) -> bytes:
         return str(self).encode()
@@ -187,3 +174,27 @@ class Sentence:
 
     def __repr__(self) -> str:
         return f"<Sentence {self.sent_id or f'{self.file}:{self.line}'}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        text = self._lines()
+        original = self._block.original if text == self._block.text else None
+        return _again, (self.file, self.line, self.columns, text, original)
+
+
+def _comment(line: str) -> str:
+    if not line.startswith("#") or "\n" in line or "\r" in line or "\ufffd" in line:
+        raise ValueError(f"{line!r} is no comment")
+    return line
+
+
+def _again(file: str, line: int, names: tuple[str, ...], text: str, original: str | None) -> Sentence:
+    """A sentence that was copied or sent to another process; a fault in a cell of it stops."""
+    reading = Reading(file, _stop)
+    reading.names = COLUMNS if names == COLUMNS else names
+    block = Block(reading, line, text)
+    block.original = original
+    return Sentence(block)
+
+
+def _stop(fault: Diagnostic) -> None:
+    raise ConlluError(fault)

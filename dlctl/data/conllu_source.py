@@ -15,7 +15,8 @@ from typing import IO, Any
 from dlctl.errors import NotFoundError
 
 Source = str | Path | bytes | IO[bytes] | IO[str]
-_CHUNK = 1 << 20
+# What fits into a processor's cache is cut up quicker.
+_CHUNK = 1 << 16
 _BROKEN = (
     EOFError,
     zlib.error,
@@ -71,6 +72,8 @@ def _open(source: Source) -> tuple[str, IO[bytes], bool]:
         return "<bytes>", io.BytesIO(source), True
     if isinstance(source, str | Path):
         if str(source) == "-":
+            if sys.stdin is None:
+                raise NotFoundError("there is no standard input")
             return "<stdin>", sys.stdin.buffer, False
         try:
             return str(source), Path(source).open("rb"), True
