@@ -4,6 +4,7 @@ DlctlError                1   the run itself failed
 ├── RunFailed             1   training stopped: a loss that is no number, a full disk, an exception
 ├── UsageError            2   the command line itself is wrong
 ├── ConfigError           3   the config or a validated input is wrong
+│   └── ConlluError           a fault in a treebank, which it names by line and rule
 ├── NotFoundError         4   a run, a checkpoint or a file is not there or cannot be read
 └── Faults                    several of the above at once; the exit code of the first
 Interrupted (BaseException)  130 or 143: a signal stopped the run
@@ -13,7 +14,7 @@ Pruned (BaseException)       a search stopped a trial that promised nothing
 import errno
 import signal
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from dlctl.project import Place
@@ -71,6 +72,64 @@ class ConfigError(DlctlError):
 
     exit_code = 3
     kind = "config"
+
+
+class Diagnostic(NamedTuple):
+    """A fault in a treebank.
+
+    Attributes:
+        file: as it was named.
+        line: its number, from 1.
+        column: the name of the column, such as HEAD, if one is at fault.
+        rule: the id of the rule, as udtools calls it.
+        message: what was expected and what was found.
+        warning: only a warning.
+    """
+
+    file: str
+    line: int
+    column: str | None
+    rule: str
+    message: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        kind = "warning: " if self.warning else ""
+        return f"{self.file}:{self.line}: [{self.rule}] {kind}{self.message}"
+
+
+class ConlluError(ConfigError):
+    """A fault in a treebank, where reading stopped.
+
+    Attributes:
+        diagnostic: the file, line, column and rule.
+    """
+
+    kind = "conllu"
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(str(diagnostic), hint=f"all faults: dlctl parse-conllu --validate {diagnostic.file}")
+        self.diagnostic = diagnostic
+
+    @property
+    def file(self) -> str:
+        """The file as it was named."""
+        return self.diagnostic.file
+
+    @property
+    def line(self) -> int:
+        """The number of the line, from 1."""
+        return self.diagnostic.line
+
+    @property
+    def column(self) -> str | None:
+        """The name of the column at fault, if one is."""
+        return self.diagnostic.column
+
+    @property
+    def rule(self) -> str:
+        """The id of the rule."""
+        return self.diagnostic.rule
 
 
 class NotFoundError(DlctlError):

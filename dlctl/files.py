@@ -2,17 +2,27 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 def atomic_write(file: Path, content: bytes | memoryview) -> None:
     """Write to a temporary name beside it, flush to the disk, and rename."""
+    with atomic_file(file) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def atomic_file(file: Path) -> Iterator[IO[bytes]]:
+    """A stream to a temporary name beside it, which takes its place when all is written."""
     temporary = None
     try:
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         # mkstemp is for secrets; these files are readable like any other.

@@ -1,134 +1,141 @@
-"""CoNLL-U for tensors and back: columns of words, and treebanks with a column filled in.
+"""CoNLL-U: read, change and write treebanks, sentence by sentence.
 
-https://universaldependencies.org/format.html. What stands beside the words, such as comments, multiword
-tokens and empty nodes, is kept as it is.
+    for sentence in read("en_ewt-ud-dev.conllu.gz"):
+        for word in sentence.words:
+            word.upos = "NOUN" if word.feats.get("Number") else word.upos
+        out.write(bytes(sentence))
+
+A sentence keeps its text. Its ids, columns and blank lines are checked when it is read, a cell when it
+is asked for; what was not changed is written as it was.
 """
 
-import gzip
-import zlib
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
-from dlctl.errors import ConfigError, NotFoundError
-from dlctl.files import atomic_write
+from dlctl.data.conllu_blocks import BRIEF, Faults, blocks
+from dlctl.data.conllu_cells import COLUMNS, Empty, Id, Span
+from dlctl.data.conllu_sentence import Sentence
+from dlctl.data.conllu_source import Source, open_all
+from dlctl.data.conllu_token import Token
+from dlctl.errors import ConlluError, Diagnostic
+from dlctl.files import atomic_file
 
-COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
-
-
-class ConlluError(ConfigError):
-    """A line that is no CoNLL-U."""
-
-
-class Word:
-    """A word of a sentence, whose cells are text.
-
-    Args:
-        cells: ten of them.
-    """
-
-    def __init__(self, cells: list[str]) -> None:
-        self.cells = cells
-
-    def __getitem__(self, column: str) -> str:
-        """The cell of a column, such as ``upos``."""
-        return self.cells[COLUMNS.index(column)]
-
-    def __setitem__(self, column: str, text: str) -> None:
-        """Fill in a cell.
-
-        Raises:
-            ValueError: no cell can hold the text.
-        """
-        if not text or "\t" in text or "\n" in text:
-            raise ValueError(f"no cell can hold {text!r}")
-        self.cells[COLUMNS.index(column)] = text
+__all__ = [
+    "COLUMNS",
+    "ConlluError",
+    "ConlluWarning",
+    "Diagnostic",
+    "Empty",
+    "Id",
+    "Sentence",
+    "Source",
+    "Span",
+    "Token",
+    "columns",
+    "load",
+    "read",
+    "write",
+]
 
 
-class Sentence:
-    """A sentence: its words, and everything around them.
+class ConlluWarning(UserWarning):
+    """A fault in a treebank that is read with ``strict=False`` by somebody who collects no diagnostics."""
+
+
+def read(
+    source: Source, *, strict: bool = True, diagnostics: list[Diagnostic] | None = None
+) -> Iterator[Sentence]:
+    """The sentences of a treebank, one after the other.
 
     Args:
-        lines: as they stand in the file, without the blank one at the end.
-        file: where they were read, for messages.
-        first: the number of the first one.
+        source: a path, "-" for standard input, a file object or bytes; packed or not.
+        strict: stop at the first fault. Otherwise a sentence with a fault is left out, and so is a cell.
+        diagnostics: takes the faults if they do not stop; without it they are warned of.
 
     Raises:
-        ConlluError: a line of cells has not ten.
+        ConlluError: a fault, in strict mode; it has ``diagnostic``.
+        NotFoundError: the source is not there or cannot be read.
     """
-
-    def __init__(self, lines: list[str], file: str, first: int) -> None:
-        self._lines: list[str | Word] = []
-        self.words: list[Word] = []
-        for number, line in enumerate(lines, first):
-            if line.startswith("#"):
-                self._lines.append(line)
-                continue
-            cells = line.split("\t")
-            if len(cells) != len(COLUMNS):
-                hint = "ten columns with tabs between them: https://universaldependencies.org/format.html"
-                raise ConlluError(f"{file}:{number}: {len(cells)} columns instead of ten", hint=hint)
-            if cells[0].isdigit():
-                self.words.append(Word(cells))
-            self._lines.append(self.words[-1] if cells[0].isdigit() else line)
-
-    def __str__(self) -> str:
-        """The sentence as it is written, the blank line at its end too."""
-        lines = (each if isinstance(each, str) else "\t".join(each.cells) for each in self._lines)
-        return "\n".join(lines) + "\n\n"
+    faults = _faults(strict, diagnostics)
+    for name, stream in open_all(source):
+        for block in blocks(name, stream, faults):
+            yield Sentence(block)
 
 
-def read(source: str | Path) -> Iterator[Sentence]:
-    """The sentences of a file, gzip'ed or not.
+def load(
+    source: Source, *, strict: bool = True, diagnostics: list[Diagnostic] | None = None
+) -> list[Sentence]:
+    """All sentences of a treebank, which take little more memory than their text until they are used.
 
     Raises:
-        NotFoundError: it is not there or cannot be read.
-        ConlluError: a line is no CoNLL-U.
+        ConlluError: a fault, in strict mode.
+        NotFoundError: the source is not there or cannot be read.
     """
-    lines: list[str] = []
-    number = 0
-    for number, line in enumerate(_text(Path(source)).split("\n"), 1):
-        if line:
-            lines.append(line)
-        elif lines:
-            yield Sentence(lines, str(source), number - len(lines))
-            lines = []
-    if lines:
-        yield Sentence(lines, str(source), number - len(lines) + 1)
+    faults = _faults(strict, diagnostics)
+    found = []
+    for name, stream in open_all(source):
+        for block in blocks(name, stream, faults):
+            block.forget()
+            found.append(Sentence(block))
+    return found
 
 
-def load(source: str | Path) -> list[Sentence]:
-    """All sentences of a file.
+def columns(source: Source, *names: str) -> Iterator[tuple[list[str], ...]]:
+    """Columns of the words of every sentence as text, the quickest way to tensors.
+
+    Args:
+        source: as for ``read``.
+        names: of the columns, such as "form" and "upos".
 
     Raises:
-        NotFoundError: it is not there or cannot be read.
-        ConlluError: a line is no CoNLL-U.
+        ConlluError: a fault, or no such column.
+        NotFoundError: the source is not there or cannot be read.
     """
-    return list(read(source))
+    faults = _faults(True, None)
+    brief = {name.lower() for name in COLUMNS[:BRIEF]}
+    whole = not brief.issuperset(map(str.lower, names))
+    for name, stream in open_all(source):
+        for block in blocks(name, stream, faults, whole=whole):
+            yield tuple([block.column(each) for each in names])
 
 
-def columns(source: str | Path, *names: str) -> Iterator[tuple[list[str], ...]]:
-    """Columns of the words of every sentence that has words, such as ``form`` and ``upos``.
+def write(sentences: Iterable[Sentence], target: str | Path | IO[bytes]) -> None:
+    """Write sentences; those that were not changed as they were read, byte for byte.
+
+    Args:
+        sentences: what to write.
+        target: a path, whose file is replaced when all is written, or a binary file object.
 
     Raises:
-        NotFoundError: the file is not there or cannot be read.
-        ConlluError: a line is no CoNLL-U.
+        OSError: it cannot be written.
+        ValueError: what was changed cannot be written, or columns differ.
     """
-    where = [COLUMNS.index(name) for name in names]
-    for sentence in read(source):
-        if sentence.words:
-            yield tuple([word.cells[place] for word in sentence.words] for place in where)
+    if isinstance(target, str | Path):
+        with atomic_file(Path(target)) as stream:
+            write(sentences, stream)
+        return
+    names: tuple[str, ...] | None = None
+    for sentence in sentences:
+        text = bytes(sentence)
+        if names is None:
+            names = sentence.columns
+            # The first line names the columns, whichever sentence is first now.
+            if names != COLUMNS and not text.startswith(b"# global.columns = "):
+                target.write(f"# global.columns = {' '.join(names)}\n".encode())
+        if sentence.columns != names:
+            raise ValueError(f"{sentence!r} has other columns than the sentences before it")
+        target.write(text)
 
 
-def write(sentences: Iterable[Sentence], target: Path) -> None:
-    """Write sentences into a file, which is whole or not there."""
-    atomic_write(target, "".join(map(str, sentences)).encode())
+def _faults(strict: bool, diagnostics: list[Diagnostic] | None) -> Faults:
+    def collect(found: Diagnostic) -> None:
+        if strict:
+            raise ConlluError(found)
+        if diagnostics is None:
+            warnings.warn(str(found), ConlluWarning, stacklevel=3)
+        else:
+            diagnostics.append(found)
 
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
-    except FileNotFoundError as error:
-        raise NotFoundError(f"no such file: {path}") from error
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise NotFoundError(f"cannot read {path}: {error}") from error
+    return collect

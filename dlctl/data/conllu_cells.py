@@ -1,0 +1,283 @@
+"""What stands in the cells of CoNLL-U: from text to values and back.
+
+A treebank has few different cells among many, so every kind of cell remembers what it has read.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
+Value = TypeVar("Value")
+# Cells that can be any text, like forms, would fill the memory of a long process.
+_REMEMBERED = 1 << 16
+
+
+class Span(NamedTuple):
+    """The id of a multiword token: its first and its last word."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+    # 3-4 and 3.4 can stand in one sentence, and pairs of the same numbers are the same.
+    def __eq__(self, other: object) -> bool:
+        return not isinstance(other, Empty) and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return tuple.__hash__(self)
+
+
+class Empty(NamedTuple):
+    """The id of an empty node: the word before it (0 before the first) and its number there."""
+
+    after: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.after}.{self.number}"
+
+    def __eq__(self, other: object) -> bool:
+        return not isinstance(other, Span) and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return tuple.__hash__(self)
+
+
+Id = int | Span | Empty
+Head = int | Empty
+Feats = dict[str, str]
+Deps = list[tuple[Head, str]]
+# A key without "=" has no value; one that stands there several times has a list of them.
+Misc = dict[str, str | list[str | None] | None]
+
+
+class CellError(ValueError):
+    """A cell that cannot be read.
+
+    Args:
+        rule: the rule it breaks.
+        column: the name of its column.
+        message: what was expected, and what was found.
+    """
+
+    def __init__(self, rule: str, column: str, message: str) -> None:
+        super().__init__(message)
+        self.rule, self.column, self.message = rule, column, message
+
+
+class Known(dict[str, Value]):
+    """What a cell's text is worth, read once for every text.
+
+    Args:
+        read: from text to value; raises CellError if it cannot.
+        flat: whether copies of a value share nothing; others are read anew every time.
+    """
+
+    def __init__(self, read: Callable[[str], Value], flat: Callable[[Value], bool] | None = None) -> None:
+        super().__init__()
+        self._read, self._flat = read, flat
+
+    def __missing__(self, text: str) -> Value:
+        value = self._read(text)
+        if self._flat is None or self._flat(value):
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[text] = value
+        return value
+
+
+# Python converts no number of thousands of digits, and nobody has a sentence that long.
+_NUMBER = "[1-9][0-9]{0,17}"
+_ID = re.compile(rf"({_NUMBER})(?:-({_NUMBER}))?|(0|{_NUMBER})\.({_NUMBER})")
+_HEAD_TEXT = re.compile(rf"0|{_NUMBER}")
+_FEATURE = re.compile(
+    r"([A-Z][A-Za-z0-9]*(?:\[[a-z0-9]+\])?)=([A-Z0-9][A-Za-z0-9]*(?:,[A-Z0-9][A-Za-z0-9]*)*)"
+)
+_DEPENDENCY = re.compile(rf"(?:0|{_NUMBER}|(?:0|{_NUMBER})\.{_NUMBER}):[^|]+")
+
+
+def _id(text: str) -> Id:
+    found = _ID.fullmatch(text)
+    if found is None:
+        raise CellError("invalid-word-id", "ID", f"expected an id like 3, 3-4 or 3.1, found {text!r}")
+    first, last, after, number = found.groups()
+    if after is not None:
+        return Empty(int(after), int(number))
+    return int(first) if last is None else Span(int(first), int(last))
+
+
+def _head(text: str) -> int | None:
+    if text == "_":
+        return None
+    if _HEAD_TEXT.fullmatch(text) is None:
+        raise CellError("invalid-head", "HEAD", f"expected the id of a word or 0, found {text!r}")
+    return int(text)
+
+
+def _feats(text: str) -> Feats:
+    feats: Feats = {}
+    for item in [] if text == "_" else text.split("|"):
+        found = _FEATURE.fullmatch(item)
+        if found is None:
+            raise CellError("invalid-feature", "FEATS", f"expected Name=Value, found {item!r}")
+        if found[1] in feats:
+            raise CellError("repeated-feature", "FEATS", f"{found[1]} stands twice in {text!r}")
+        feats[found[1]] = found[2]
+    return feats
+
+
+def _deps(text: str) -> Deps:
+    deps: Deps = []
+    for item in [] if text == "_" else text.split("|"):
+        head, colon, relation = item.partition(":")
+        if not colon:
+            raise CellError("invalid-deps", "DEPS", f"expected HEAD:RELATION, found {item!r}")
+        try:
+            found = 0 if head == "0" else read_id(head)
+        except CellError:
+            found = Span(0, 0)
+        if isinstance(found, Span):
+            raise CellError(
+                "invalid-ehead", "DEPS", f"expected the id of a word or empty node, found {head!r}"
+            )
+        if not relation:
+            raise CellError("invalid-edeprel", "DEPS", f"expected HEAD:RELATION, found {item!r}")
+        deps.append((found, relation))
+    return deps
+
+
+def _misc(text: str) -> Misc:
+    misc: Misc = {}
+    for item in [] if text == "_" else text.split("|"):
+        key, equals, rest = item.partition("=")
+        value = rest if equals else None
+        if key not in misc:
+            misc[key] = value
+            continue
+        before = misc[key]
+        misc[key] = [*before, value] if isinstance(before, list) else [before, value]
+    return misc
+
+
+def _flat(misc: Misc) -> bool:
+    return list not in map(type, misc.values())
+
+
+# What tokens hand out are copies of these, for they can be changed.
+IDS, HEADS, FEATS, DEPS, MISC = Known(_id), Known(_head), Known(_feats), Known(_deps), Known(_misc, _flat)
+
+
+def read_id(text: str) -> Id:
+    """The id of a word, of a multiword token or of an empty node.
+
+    Raises:
+        CellError: it is none of these.
+    """
+    return IDS[text]
+
+
+def read_head(text: str) -> int | None:
+    """The word that a word depends on, 0 for the root; None if it is not annotated.
+
+    Raises:
+        CellError: no number.
+    """
+    return HEADS[text]
+
+
+def read_feats(text: str) -> Feats:
+    """Features by name; several values of one stay one text with commas.
+
+    Raises:
+        CellError: an item that is no Name=Value, or a name that stands there twice.
+    """
+    return FEATS[text].copy()
+
+
+def read_deps(text: str) -> Deps:
+    """Enhanced dependencies: pairs of head and relation in the order of the file.
+
+    Raises:
+        CellError: an item without ":", without a relation or with a head that is no id.
+    """
+    return DEPS[text].copy()
+
+
+def read_misc(text: str) -> Misc:
+    """Items of MISC by key, in the order of the file."""
+    return MISC[text].copy()
+
+
+def feats_text(feats: Feats) -> str:
+    """Features as they are written: sorted by name whatever its case.
+
+    Raises:
+        ValueError: one that no reader would read as it is.
+    """
+    items = [f"{name}={feats[name]}" for name in sorted(feats, key=str.lower)]
+    return "|".join(_if(_FEATURE.fullmatch(item), item, "FEATS") for item in items) or "_"
+
+
+def deps_text(deps: Deps) -> str:
+    """Enhanced dependencies as they are written: sorted by head, then by relation.
+
+    Raises:
+        ValueError: one that no reader would read as it is.
+    """
+    in_order = sorted(
+        (head if isinstance(head, tuple) else (head, 0), str(head), relation) for head, relation in deps
+    )
+    return (
+        "|".join(
+            _if(_DEPENDENCY.fullmatch(f"{head}:{relation}"), f"{head}:{relation}", "DEPS")
+            for _, head, relation in in_order
+        )
+        or "_"
+    )
+
+
+def misc_text(misc: Misc) -> str:
+    """Items of MISC as they are written, in the order they have.
+
+    Raises:
+        ValueError: one that no reader would read as it is.
+    """
+    items = [
+        _if("=" not in key and "|" not in f"{key}{each}", key if each is None else f"{key}={each}", "MISC")
+        for key, value in misc.items()
+        for each in (value if isinstance(value, list) else [value])
+    ]
+    return _if(items != ["_"], "|".join(items) if items else "_", "MISC")
+
+
+def head_text(head: int | None) -> str:
+    """A head as it is written.
+
+    Raises:
+        ValueError: no id of a word, nor 0.
+    """
+    return "_" if head is None else _if(_HEAD_TEXT.fullmatch(str(head)), str(head), "HEAD")
+
+
+def _if(fits: object, text: str, column: str) -> str:
+    if not fits:
+        raise ValueError(f"{text!r} cannot stand in {column}")
+    return text
+
+
+# Column -> how its cells are read and written; those of the other columns stay text.
+TYPED: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
+    "FEATS": (read_feats, feats_text),
+    "HEAD": (read_head, head_text),
+    "DEPS": (read_deps, deps_text),
+    "MISC": (read_misc, misc_text),
+}
