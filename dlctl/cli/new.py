@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Make a project, a data set, a model, an experiment or a search that works at once.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, as in data=NAME or --exp NAME.")]
+Name = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help="Its name, as in data=NAME or --exp NAME.", show_default=False),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is usual.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would be written; write nothing.")]
 Force = Annotated[
@@ -40,29 +43,38 @@ ModelKind = Annotated[
 
 @app.command("project")
 def project(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Its folder; the last part is its name.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Its folder; the last part is its name.")],
     yes: Yes = False,
     dry_run: DryRun = False,
     force: Force = False,
 ) -> None:
     """Make a project: a package, configs, tests, a Makefile, under version control."""
+    from dlctl.scaffold.project import package_name, start_repository
     from dlctl.scaffold.project import project as files_of
-    from dlctl.scaffold.project import start_repository
 
-    root = path.absolute()
+    if not path:
+        raise UsageError("the path of a project is empty", hint="'.' is this folder")
+    root = Path(path).resolve()
     if root.exists() and not root.is_dir():
         raise UsageError(f"{shown(root)} is a file", hint="name a folder, which is made")
     files = files_of(root)
     if _write(files, root, dry_run=dry_run, force=force, yes=yes, then=lambda: start_repository(root)):
+        if package_name(root) != root.name:
+            render.note(f"its package is {package_name(root)}")
         _next(f"cd {shlex.quote(shown(root))}", "make train, make test, dlctl new data mydataset")
 
 
 @app.command("data")
 def data(
-    name: Name, kind: DataKind = None, yes: Yes = False, dry_run: DryRun = False, force: Force = False
+    name: Name = None,
+    kind: DataKind = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    force: Force = False,
 ) -> None:
     """Make a data set: its LightningDataModule, its config and its test."""
     found = _project()
+    name = _named(name, "data", yes)
     chosen = _kind(kind, pieces.DATA, "What kind of data is it?", yes)
     files = pieces.data(found, name, chosen)
     if _write(files, found.root, dry_run=dry_run, force=force, yes=yes):
@@ -75,10 +87,15 @@ def data(
 
 @app.command("model")
 def model(
-    name: Name, kind: ModelKind = None, yes: Yes = False, dry_run: DryRun = False, force: Force = False
+    name: Name = None,
+    kind: ModelKind = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    force: Force = False,
 ) -> None:
     """Make a model: its LightningModule, its network, its config and its test."""
     found = _project()
+    name = _named(name, "model", yes)
     chosen = _kind(kind, pieces.MODELS, "What does it do?", yes)
     files = pieces.model(found, name, chosen)
     if _write(files, found.root, dry_run=dry_run, force=force, yes=yes):
@@ -87,7 +104,7 @@ def model(
 
 @app.command("experiment")
 def experiment(
-    name: Name,
+    name: Name = None,
     overrides: options.Overrides = None,
     run: Annotated[
         str | None,
@@ -105,6 +122,7 @@ def experiment(
     from dlctl.scaffold import experiments
 
     found = _project()
+    name = _named(name, "experiment", yes)
     names.refuse_bad_config(name, "an experiment")
     lines = options.as_overrides(overrides)
     if run is not None:
@@ -120,7 +138,7 @@ def experiment(
 
 @app.command("search")
 def search(
-    name: Name,
+    name: Name = None,
     space: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUES]...", help="What is searched: seed=1,2 or 'key=interval(0,1)'."),
@@ -135,6 +153,7 @@ def search(
     from dlctl.sweep import plan
 
     found = _project()
+    name = _named(name, "search", yes)
     names.refuse_bad_config(name, "a search")
     lines = options.as_overrides(space)
     if lines:
@@ -158,6 +177,13 @@ def _config(project: Project, group: str, name: str, text: str) -> "File":
     return writing.File(pieces.config_file(project, group, name), text)
 
 
+def _named(given: str | None, what: str, yes: bool) -> str:
+    """The name of what is new: as said, or as asked for."""
+    if given is None and not _may_ask(yes):
+        raise UsageError("it needs a name", hint=f"dlctl new {what} NAME")
+    return _ask("What is its name?") if given is None else given
+
+
 def _kind(given: str | None, kinds: Mapping[str, str], question: str, yes: bool) -> str:
     """One of several kinds: as said, as asked for, or the first."""
     if given is None:
@@ -168,27 +194,37 @@ def _kind(given: str | None, kinds: Mapping[str, str], question: str, yes: bool)
     return given
 
 
-def _choices(project: Project, lines: Sequence[str], yes: bool) -> list[str]:
+def _choices(found: Project, lines: Sequence[str], yes: bool) -> list[str]:
     """The data and the model of an experiment, asked for where nothing says them."""
+    from dlctl.composition.compose import compose
+
     said = {line.lstrip("+~").partition("=")[0] for line in lines}
     if "experiment" in said or not _may_ask(yes):
         return []
     wanted = [group for group in ("data", "model") if group not in said]
-    return [f"{group}={_ask(f'Which {group}?', list(project.options(group)))}" for group in wanted]
+    usual = compose(found, "train", lines).choices if wanted else {}
+    return [
+        f"{group}={_ask(f'Which {group}?', list(found.options(group)), usual.get(group))}" for group in wanted
+    ]
 
 
 def _may_ask(yes: bool) -> bool:
     return not yes and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _ask(question: str, answers: Sequence[str]) -> str:
+def _ask(question: str, answers: Sequence[str] = (), usual: str | None = None) -> str:
+    """One of several answers, the usual one proposed; or any text."""
     import questionary
 
     # Answers come on stdout otherwise, which is for results.
     from prompt_toolkit.output import create_output
 
-    answer = questionary.select(question, list(answers), output=create_output(sys.stderr)).unsafe_ask()
-    return str(answer)
+    output = create_output(sys.stderr)
+    if not answers:
+        return str(questionary.text(question, output=output).unsafe_ask())
+    default = usual if usual in answers else None
+    asked = questionary.select(question, list(answers), default=default, output=output)
+    return str(asked.unsafe_ask())
 
 
 def _write(
@@ -216,10 +252,13 @@ def _write(
         print(writing.difference(file), end="", file=sys.stderr)
     if others and _may_ask(yes) and not typer.confirm("Overwrite?", err=True):
         raise typer.Abort
-    writing.write(files, then)
-    for file in files:
+    new = [file for file in files if not file.is_there]
+    writing.write(new, then)
+    for file in new:
         print(shown(file.path))
-    return True
+    if not new:
+        render.note("all of it is there already")
+    return bool(new)
 
 
 def _next(*commands: str) -> None:

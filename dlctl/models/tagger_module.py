@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MaxMetric, Metric
 
+from dlctl.models.matching import sentences_for
 from dlctl.models.optimized import OptimizedModule
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class TaggerLitModule(OptimizedModule):
     def _resize(self) -> None:
         sized = all(parameter.numel() for parameter in self.net.parameters())
         if not sized:
-            self.net.resize(*self.trainer.datamodule.vocabulary.sizes)  # type: ignore[operator, attr-defined]
+            self.net.resize(*sentences_for(self).vocabulary.sizes)  # type: ignore[operator]
 
     def model_step(self, batch: "Batch", metrics: TokenAccuracy) -> Tensor:
         """The mean loss of a batch, which is added to the metrics."""

@@ -4,10 +4,13 @@ import keyword
 import re
 import sys
 import tomllib
+import unicodedata
 from importlib.machinery import PathFinder
 
 from dlctl.errors import ConfigError, UsageError
 from dlctl.project import Project, shown
+
+_LONGEST = 80
 
 
 def refuse_bad(name: str, what: str) -> None:
@@ -20,6 +23,7 @@ def refuse_bad(name: str, what: str) -> None:
     Raises:
         UsageError: it is not.
     """
+    _refuse_long(name)
     better = snake(name)
     hint = f"e.g. {better}" if better != name else "small letters, digits and _: e.g. my_data"
     if "/" in name or "\\" in name or name.startswith("."):
@@ -36,6 +40,7 @@ def refuse_bad_config(name: str, what: str) -> None:
     Raises:
         UsageError: it is not.
     """
+    _refuse_long(name)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name == "null":
         hint = f"letters, digits, - and _: e.g. {snake(name)}"
         raise UsageError(f"'{name}' cannot name {what}", hint=hint)
@@ -54,6 +59,8 @@ def refuse_taken(project: Project, group: str, name: str) -> None:
 
 def snake(text: str) -> str:
     """The nearest name of a Python module: ``My-Data 2`` -> ``my_data_2``."""
+    text = unicodedata.normalize("NFKD", text)
+    text = "".join(letter for letter in text if not unicodedata.combining(letter))
     words = re.findall(r"[A-Za-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text))
     found = "_".join(words).lower()
     if not found or found[0].isdigit():
@@ -105,3 +112,8 @@ def package_of(project: Project) -> str:
         told = ", ".join(packages) or "none"
         raise ConfigError(f"which package does code go into? There is {told}", hint=hint)
     return packages[0]
+
+
+def _refuse_long(name: str) -> None:
+    if len(name) > _LONGEST:
+        raise UsageError(f"a name of {len(name)} letters is too long", hint=f"{_LONGEST} are enough")

@@ -1,11 +1,13 @@
 """A new project: a folder with a package, configs, tests and what surrounds them."""
 
+import re
 import shutil
 import subprocess
+import unicodedata
 from pathlib import Path
 
 from dlctl import __version__
-from dlctl.errors import DlctlError
+from dlctl.errors import DlctlError, UsageError
 from dlctl.project import MARKER
 from dlctl.scaffold import names
 from dlctl.scaffold.render import TEMPLATES, render
@@ -18,9 +20,9 @@ def project(root: Path) -> list[File]:
     """The files of a new project, named after its folder.
 
     Raises:
-        UsageError: that name hides another package.
+        UsageError: that name cannot be a package's, or hides another package.
     """
-    package = names.snake(root.name)
+    package = package_name(root)
     names.refuse_bad_package(package)
     values = {"package": package, "title": package.replace("_", "-"), "version": __version__}
     folder = TEMPLATES / "project"
@@ -32,6 +34,19 @@ def project(root: Path) -> list[File]:
         found.append(File(root / target, render(name, **values)))
     found += [File(root / package / part / "__init__.py", "") for part in _PACKAGES]
     return found
+
+
+def package_name(root: Path) -> str:
+    """The name of the package of a project in a folder.
+
+    Raises:
+        UsageError: the folder's name gives none.
+    """
+    if not re.search("[A-Za-z]", unicodedata.normalize("NFKD", root.name)):
+        raise UsageError(
+            f"'{root.name}' gives no name to a Python package", hint="name a folder with letters a to z"
+        )
+    return names.snake(root.name)
 
 
 def start_repository(root: Path) -> None:

@@ -34,6 +34,11 @@ class File:
             return "(no text)\n"
         return there if there != self.text else None
 
+    @property
+    def is_there(self) -> bool:
+        """Whether just this is there already."""
+        return self.path.is_file() and self.stands is None
+
 
 def refuse_strays(files: Sequence[File], root: Path) -> None:
     """Insist that every file lies in the project, links followed.

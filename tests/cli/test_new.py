@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+import torch
 import yaml
 
 from tests.conftest import QUIET, Dlctl
@@ -39,6 +40,9 @@ def mine(dlctl: Dlctl, monkeypatch: pytest.MonkeyPatch) -> Dlctl:
     """The command, in a project that it made."""
     dlctl("new", "project", "mine")
     root = dlctl.root / "mine"
+    # The project of another test has the same name.
+    for name in [each for each in sys.modules if each.partition(".")[0] == "mine"]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.chdir(root)
     return Dlctl(root, dlctl._capture)
 
@@ -57,7 +61,8 @@ def test_new_project_is_whole_and_lists_what_it_wrote(
         ".env.example", ".git", ".github", ".gitignore", ".pre-commit-config.yaml", ".project-root",
         "Makefile", "README.md", "configs", "my_project", "pyproject.toml", "tests",
     }  # fmt: skip
-    assert result.err.splitlines()[0] == "next: cd 'My Project'"
+    assert result.err.splitlines()[:2] == ["its package is my_project", "next: cd 'My Project'"]
+    assert dlctl("new", "project", "My Project").err == "all of it is there already\n"
     monkeypatch.chdir(root / "my_project")  # any folder of the project will do
     config = dlctl("show-config", "--exp", "first", "--format", "json").json
     assert config["paths"]["root_dir"] == "${oc.env:PROJECT_ROOT}"
@@ -139,6 +144,43 @@ def test_every_data_set_trains_with_every_model_that_can(mine: Dlctl) -> None:
     assert (mine.root / "found.csv").read_text().startswith("index,target,prediction\n0,")
 
 
+def test_data_and_models_that_do_not_go_together_are_told_before_a_step(mine: Dlctl) -> None:
+    for kind in ("csv", "tensors", "text"):
+        mine("new", "data", f"odd_{kind}", "--kind", kind)
+    for kind in ("classifier", "regressor"):
+        mine("new", "model", f"odd_{kind}", "--kind", kind)
+    (mine.root / "data").mkdir()
+    rows = "".join(f"{n},{n % 3}.5,{'yn'[n % 2]}\n" for n in range(20))
+    (mine.root / "data/odd_csv.csv").write_text(f"a,size,kind\n{rows}")
+    (mine.root / "data/odd_text.tsv").write_text("fine\ta text\n\nfine\tanother\nfine\tthird one\n")
+    torch.save({"inputs": torch.ones(9, dtype=torch.uint8), "targets": -torch.ones(9, 1)},
+               mine.root / "data/odd_tensors.pt")  # fmt: skip
+    none = ("callbacks=none", "optimized_metric=null")
+    for words, told in {
+        ("data=conllu", "model=odd_classifier"): "cannot learn ConlluDataModule",
+        ("data=odd_csv", "model=tagger"): "OddCsvDataModule has none\n  treebanks have: data=conllu",
+        ("data=odd_csv", "model=odd_regressor"): "the targets of OddCsvDataModule are classes",
+        (
+            "data=odd_csv",
+            "model=odd_classifier",
+            "data.target=size",
+            "data.features=[a]",
+        ): "the targets of OddCsvDataModule are numbers",
+        ("data=odd_csv", "model=odd_classifier", "data.features=[]"): "has no column beside 'kind'",
+        ("data=odd_text", "model=odd_classifier"): "has one class only, 'fine'",
+    }.items():
+        error = mine("train", *words, *none, *QUIET, code=3).err
+        assert told in error
+        assert "Traceback" not in error
+    # Bytes become numbers, and a column of targets is a row of them.
+    words = ("data=odd_tensors", "model=odd_regressor", "trainer.max_epochs=1", *none, *QUIET)
+    assert mine("train", *words, "--json").json["status"] == "done"
+    torch.save([1], mine.root / "data/odd_tensors.pt")
+    assert "has no tensors 'inputs' and 'targets'" in mine("train", *words, code=3).err
+    (mine.root / "data/odd_tensors.pt").write_text("text")
+    assert "is no file of tensors alone" in mine("train", *words, code=3).err
+
+
 def test_an_experiment_from_a_run_is_what_the_run_was(trained: Dlctl) -> None:
     trained.train(
         "--exp", "example", "model.optimizer.lr=0.005", "trainer.max_epochs=1", "trainer.min_epochs=1",
@@ -201,17 +243,22 @@ def test_a_new_search_searches(mine: Dlctl) -> None:
         (("data", "2nd"), "'2nd' cannot name a data set", "e.g. my_2nd"),
         (("data", ""), "'' cannot name a data set", "e.g. my"),
         (("data", "mnist"), "data=mnist comes with dlctl", "e.g. my_mnist"),
-        (("model", "tö"), "'tö' cannot name a model", "e.g. t"),
+        (("model", "tö"), "'tö' cannot name a model", "e.g. to"),
         (
             ("model", "x", "--kind", "classifer"),
             "there is no kind 'classifer'",
             "--kind classifier, regressor",
         ),
+        (("data", "x" * 300), "a name of 300 letters is too long", "80 are enough"),
+        (("experiment",), "it needs a name", "dlctl new experiment NAME"),
         (("experiment", "a/b"), "'a/b' cannot name an experiment", "e.g. a_b"),
         (("experiment", "example"), "experiment=example comes with dlctl", "e.g. my_example"),
         (("experiment", "x", "--from", "nope"), "nope", "dlctl runs list"),
         (("search", "x", "nope=1,2"), "nope", ""),
         (("project", "json"), "'json' is the name of another package", "e.g. my_json"),
+        (("project", ""), "the path of a project is empty", "'.' is this folder"),
+        (("project", "/"), "'' gives no name to a Python package", "letters a to z"),
+        (("project", "日本"), "'日本' gives no name to a Python package", "letters a to z"),
         (("project", "torch"), "'torch' is the name of another package", "e.g. my_torch"),
     ],
     ids=str,
@@ -277,7 +324,9 @@ def terminal(root: Path, *words: str) -> "pexpect.spawn[str]":
 
 
 def test_what_is_not_given_is_asked_for_at_a_terminal(mine: Dlctl) -> None:
-    asked = terminal(mine.root, "data", "pets")
+    asked = terminal(mine.root, "data")
+    asked.expect("What is its name")
+    asked.send("pets\r")
     asked.expect("What kind of data is it")
     asked.expect("tensors in memory")
     asked.send("\x1b[B\r")  # one down
@@ -288,7 +337,7 @@ def test_what_is_not_given_is_asked_for_at_a_terminal(mine: Dlctl) -> None:
     asked = terminal(mine.root, "experiment", "mixed", "model=mnist")
     asked.expect("Which data")
     asked.expect("pets")
-    asked.send("\x1b[A\r")  # up from the first is the last
+    asked.send("\x1b[B\r")  # one below the usual one
     asked.expect("next: ")
     asked.expect(pexpect.EOF)
     assert "override /data: pets" in (mine.root / "configs/experiment/mixed.yaml").read_text()
