@@ -38,7 +38,7 @@ _ONCE_LOWER = frozenset(key.lower() for key in _ONCE)
 FAULTY = "\n"
 # White space as Unicode defines it; Python's strip() would take four separators more.
 SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-_REMEMBERED = 1 << 16
+_REMEMBERED, _LONG = 1 << 16, 1 << 10
 
 
 class Remembered(dict[str, Value]):
@@ -55,7 +55,10 @@ class Remembered(dict[str, Value]):
     def __missing__(self, text: str) -> Value:
         if len(self) >= _REMEMBERED:
             self.clear()
-        value = self[text] = self._ask(text)
+        value = self._ask(text)
+        # Long texts are seldom seen twice, and many of them would fill the memory.
+        if len(text) < _LONG:
+            self[text] = value
         return value
 
 

@@ -21,7 +21,7 @@ from tests.data.conllu_cases import LEVEL_1, LEVEL_2, NEVER_TOLD, TREEBANK, Case
 udtools = pytest.importorskip("udtools")
 
 Told = list[tuple[int, str]]
-MUTATIONS = 800
+MUTATIONS, COMBINATIONS = 800, 1500
 PARTS = (
     "\t", "\n", " ", "\r", "|", ":", "=", "_", "-", ".", ",", "0", "1", "9", "A", "a", "#", "\u0301",
     "\ufffd", "\xa0", "\u2028", "\x1c",
@@ -147,6 +147,24 @@ def test_a_treebank_of_several_files(validators: dict[int, "udtools.Validator"])
     for sources in ((glued, without), (without, glued, glued), (TREEBANK.encode(), TREEBANK.encode())):
         assert ours(*sources)
         assert theirs(validators[2], *sources) == (ours(*sources), None)
+
+
+def test_edits_that_meet_in_treebanks_of_several_files(validators: dict[int, "udtools.Validator"]) -> None:
+    rng = random.Random(20260102)
+    pairs = [edit for each in LEVEL_1 + LEVEL_2 for edit in each.breaks + each.holds if edit[0] != "\n"]
+    seen: Counter[str] = Counter()
+    differences = []
+    for number in range(COMBINATIONS):
+        sources = []
+        for _ in range(rng.randint(1, 3)):
+            text = TREEBANK if rng.random() < 0.8 else TREEBANK.replace("= s", "= r")
+            for old, new in rng.choices(pairs, k=3):
+                text = text.replace(old, new, 1)
+            sources.append(text.encode())
+        seen.update({rule for _, rule in ours(*sources)})
+        differences += [number] if not same(validators[2], *sources) else []
+    assert differences == []
+    assert len(seen) > 70
 
 
 def treebank(file: str) -> bytes:
