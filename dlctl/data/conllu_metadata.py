@@ -101,10 +101,7 @@ def check_comments(
         found: takes the faults.
         check_text: compares a text that is there with the rows.
     """
-
-    def tell(rule: str, message: str) -> None:
-        found.append((line, None, rule, message))
-
+    tell = _teller(line, found)
     named = comments.named
     for each in comments.odd["sent_id"]:
         tell("invalid-sent-id", f"expected '# sent_id = NAME' without blanks in NAME, found {short(each)!r}")
@@ -128,6 +125,11 @@ def check_comments(
 
 
 Tell = Callable[[str, str], None]
+
+
+def _teller(line: int, found: list[Found]) -> Tell:
+    """A function that adds faults of a whole sentence: the rule and what is wrong."""
+    return lambda rule, message: found.append((line, None, rule, message))
 
 
 def _check_sent_id(names: list[str], treebank: Treebank, tell: Tell) -> None:
@@ -180,10 +182,7 @@ def _check_begins(comments: dict[str, list[re.Match[str]]], treebank: Treebank, 
 
 def compare_text(text: str, rows: Rows, treebank: Treebank, found: list[Found]) -> None:
     """That a text is what the forms and SpaceAfter say."""
-
-    def tell(rule: str, message: str) -> None:
-        found.append((rows.first, None, rule, message))
-
+    tell = _teller(rows.first, found)
     at, told, covered = 0, False, set[int]()
     for number, id_, cells in rows.numbered():
         form, misc = cells[_FORM], cells[_MISC]
