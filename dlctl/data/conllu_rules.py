@@ -1,18 +1,20 @@
 """All faults of a treebank by the rules of Universal Dependencies, levels 1 and 2.
 
     for fault in validate("en_ewt-ud-dev.conllu"):
-        print(fault)        # en_ewt-ud-dev.conllu:17: [unknown-upos] expected one of ADJ, ADP, ..., found 'Noun'
+        print(fault)  # en_ewt-ud-dev.conllu:17: [head-self-loop] word 3 is its own head
 
 Rules, lines and order are those that udtools prints; what it cannot read at all is a fault here.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import IO
 
 from dlctl.data.conllu_blocks import plus_columns
-from dlctl.data.conllu_cells import COLUMNS
+from dlctl.data.conllu_cells import COLUMNS, read_id
+from dlctl.data.conllu_checks import SPACES, WARNINGS
+from dlctl.data.conllu_clean import is_clean
 from dlctl.data.conllu_level1 import (
-    BLANKS,
     Found,
     check_columns,
     check_ids,
@@ -20,14 +22,13 @@ from dlctl.data.conllu_level1 import (
     check_overlaps,
     groups,
 )
+from dlctl.data.conllu_metadata import Treebank, check_all_or_none, check_comments
+from dlctl.data.conllu_plus import check_names, ten_cells
 from dlctl.data.conllu_source import Source, chunks, open_all
+from dlctl.data.conllu_tree import Rows, check_cells, check_graph, check_references, check_tree
 from dlctl.errors import Diagnostic, NotFoundError
 
 __all__ = ["Treebank", "validate"]
-
-
-class Treebank:
-    """What the sentences of one treebank must have in common, also over several files."""
 
 
 def validate(source: Source, level: int = 2, *, treebank: Treebank | None = None) -> Iterator[Diagnostic]:
@@ -53,53 +54,76 @@ def validate(source: Source, level: int = 2, *, treebank: Treebank | None = None
 
 
 def _file(name: str, stream: IO[bytes], level: int, treebank: Treebank) -> Iterator[Diagnostic]:
-    line, rest, returns, names = 1, "", False, COLUMNS
+    line, returns = 1, False
+    rest: list[str] = []
+    names: tuple[str, ...] = COLUMNS
     for piece in chunks(name, stream):
         text = piece.decode(errors="replace")
         if "\r" in text:
             returns, text = True, text.replace("\r\n", "\n").replace("\r", "\n")
-        *parts, rest = (rest + text).split("\n\n")
+        rest.append(text)
+        # A sentence of many pieces is put together once, when its end is there.
+        if "\n\n" not in text and not text.startswith("\n"):
+            continue
+        *parts, last = "".join(rest).split("\n\n")
+        rest = [last]
         for part in parts:
-            names = plus_columns(part) if line == 1 else names
-            for found in _faults([*part.split("\n"), ""], line, names, level, treebank):
-                yield Diagnostic(name, *found)
+            names = _columns(part) if line == 1 else names
+            if names is not COLUMNS or not is_clean(part, level, treebank):
+                yield from _faults(name, [*part.split("\n"), ""], line, names, level, treebank)
             line += part.count("\n") + 2
-    if rest:
-        names = plus_columns(rest) if line == 1 else names
-        lines = rest.removesuffix("\n").split("\n")
-        for found in _faults(lines, line, names, level, treebank):
-            yield Diagnostic(name, *found)
+    if any(rest):
+        lines = "".join(rest).removesuffix("\n").split("\n")
+        names = _columns(lines[0]) if line == 1 else names
+        yield from _faults(name, lines, line, names, level, treebank)
         line += len(lines)
     if returns:
         message = "expected lines that end with LF only, found carriage returns in the file"
         yield Diagnostic(name, line - 1, None, "non-unix-newline", message)
 
 
+def _columns(text: str) -> tuple[str, ...]:
+    names = plus_columns(text)
+    return COLUMNS if names == COLUMNS else names
+
+
 def _faults(
-    lines: Sequence[str], start: int, names: tuple[str, ...], level: int, treebank: Treebank
-) -> Iterator[Found]:
+    name: str, lines: Sequence[str], start: int, names: tuple[str, ...], level: int, treebank: Treebank
+) -> Iterator[Diagnostic]:
+    found: list[Found] = check_names(names) if start == 1 and names is not COLUMNS else []
     for group in groups(lines):
-        found: list[Found] = []
-        _check(group, start, names, level, treebank, found)
-        yield from found
+        rows = _level1(group, start, names, found)
+        if rows is not None and level >= 2:
+            _level2(rows, treebank, found)
+        if rows is not None and not any(isinstance(id_, int) for id_ in rows.ids):
+            found.append((rows.first, "ID", "empty-sentence", "a sentence of empty nodes without words"))
         start += len(group)
+    for each in found:
+        yield Diagnostic(name, *each, warning=each[2] in WARNINGS)
 
 
-def _check(
-    lines: Sequence[str],
-    start: int,
-    names: tuple[str, ...],
-    level: int,
-    treebank: Treebank,
-    found: list[Found],
-) -> None:
+def _level1(lines: Sequence[str], start: int, names: tuple[str, ...], found: list[Found]) -> Rows | None:
+    """What level 1 finds; the rows, if level 2 can look at them."""
     if not check_lines(lines, start, found):
-        return
-    first = next(at for at, line in enumerate(lines) if not line.startswith("#"))
-    end = len(lines) if lines[-1].strip(BLANKS) else len(lines) - 1
-    rows = [line.split("\t") for line in lines[first:end]]
-    if not check_columns(rows, start + first, found, names) or "ID" not in names:
-        return
-    ids = [row[names.index("ID")] for row in rows]
-    if not check_ids(ids, start + first, found) or not check_overlaps(ids, start + first, found):
-        return
+        return None
+    comments = list(takewhile(lambda line: line.startswith("#"), lines))
+    first = start + len(comments)
+    end = len(lines) if lines[-1].strip(SPACES) else len(lines) - 1
+    rows = [line.split("\t") for line in lines[len(comments) : end]]
+    if not check_columns(rows, first, found, names) or "ID" not in names:
+        return None
+    texts = [row[names.index("ID")] for row in rows]
+    if not check_ids(texts, first, found) or not check_overlaps(texts, first, found):
+        return None
+    ids = [read_id(text) for text in texts]
+    if names is COLUMNS:
+        return Rows(comments, ids, rows, first)
+    return Rows(comments, ids, ten_cells(rows, names, ids), first, {"FORM", "MISC"} <= set(names))
+
+
+def _level2(rows: Rows, treebank: Treebank, found: list[Found]) -> None:
+    """What level 2 finds; it stops where the rest would be nonsense."""
+    if check_references(rows, found) and check_tree(rows, found) and check_cells(rows, found):
+        check_all_or_none(rows, treebank, found)
+        check_comments(rows, treebank, found)
+        check_graph(rows, found)

@@ -1,0 +1,207 @@
+"""The quick answer about a sentence: it breaks no rule, or it must be looked at line by line.
+
+Columns are looked at as a whole and what their cells are worth is remembered, so that a clean treebank costs
+little more than cutting it up.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from dlctl.data.conllu_blocks import in_order, plain_ids
+from dlctl.data.conllu_checks import DEPREL, DEPS_HEADS, FEATS, GAP, SPACES, UPOS
+from dlctl.data.conllu_metadata import Treebank, read_comments
+from dlctl.data.conllu_tree import unreached
+
+# Blanks that are no separators; Python's isspace knows four more than Unicode.
+_ODD = tuple(sorted({*SPACES, *"\x1c\x1d\x1e\x1f"} - {" ", "\t", "\n"}))
+_NUMBER = {str(number): number for number in range(2048)}
+_WIDTH = 11
+_NOTHING = ("_",) * 7
+Column = Sequence[str]
+
+
+def is_clean(text: str, level: int, treebank: Treebank) -> bool:
+    """Whether a sentence surely breaks no rule; if so, it counts as seen.
+
+    Args:
+        text: its lines without the blank one at the end.
+        level: 1 or 2.
+        treebank: what the sentences before it were.
+    """
+    start = 0
+    while text.startswith("#", start):
+        start = text.find("\n", start) + 1 or len(text)
+    body = text[start:]
+    count = body.count("\n") + 1
+    if not text.isascii() and ("\ufffd" in text or not unicodedata.is_normalized("NFC", text)):
+        return False
+    cells = _cells(body, count)
+    if cells is None:
+        return False
+    ids = cells[::_WIDTH]
+    plain = ids == plain_ids(count)
+    if not plain and (" " in body or not in_order(ids)):
+        return False
+    if level < 2:
+        return True
+    if plain:
+        columns: Sequence[Column] = [cells[at::_WIDTH] for at in range(10)]
+        empties: Sequence[Column] = ()
+        forms, gaps = columns[1], list(map(GAP.__getitem__, columns[9]))
+    else:
+        split = _split(cells)
+        if split is None:
+            return False
+        columns, empties, forms, gaps = split
+    enhanced = _graph_is_clean(columns, empties)
+    if enhanced is None or None in gaps or not _cells_are_clean(columns) or not _is_tree(columns[6]):
+        return False
+    written = "".join(map(str.__add__, forms, gaps))
+    return _is_known(text[:start], written, enhanced, treebank)
+
+
+def _cells(body: str, count: int) -> list[str] | None:
+    """The cells of all rows and a newline after each row; None unless all are as level 1 wants them."""
+    if "\t\t" in body or "\t\n" in body or "\n\t" in body or body.endswith("\t"):
+        return None
+    if any(map(body.__contains__, _ODD)):
+        return None
+    cells = body.replace("\n", "\t\n\t").split("\t")
+    cells.append("\n")
+    # Every row ends at a multiple of the width, and there are no more ends than rows.
+    if len(cells) != count * _WIDTH or cells[_WIDTH - 1 :: _WIDTH].count("\n") != count:
+        return None
+    if " " in body:
+        if "  " in body or "\t " in body or " \t" in body or " \n" in body or body.endswith(" "):
+            return None
+        if any(" " in "\t".join(cells[at::_WIDTH]) for at in (0, 3, 4, 5, 6, 7, 8)):
+            return None
+    return cells
+
+
+def _split(cells: list[str]) -> tuple[list[Column], list[Column], Column, list[str | None]] | None:
+    """The columns of the words, the rows of empty nodes, and what makes up the text.
+
+    None unless multiword tokens and empty nodes are as they must be.
+    """
+    words: list[Column] = []
+    empties: list[Column] = []
+    forms, gaps, covered = [], [], 0
+    for row in zip(*[iter(cells)] * _WIDTH, strict=True):
+        id_, gap = row[0], GAP[row[9]]
+        if "." in id_:
+            if not _empty_is_clean(row):
+                return None
+            empties.append(row)
+            continue
+        if "-" in id_:
+            if row[2:9] != _NOTHING:
+                return None
+            covered = int(id_.partition("-")[2])
+        else:
+            words.append(row)
+            if int(id_) <= covered:
+                if gap is None or "SpaceAfter=No" in row[9]:
+                    return None
+                continue
+        forms.append(row[1])
+        gaps.append(gap)
+    return list(zip(*words, strict=True)), empties, forms, gaps
+
+
+def _empty_is_clean(row: Column) -> bool:
+    known_upos = row[3] == "_" or row[3] in UPOS
+    return (
+        known_upos
+        and row[6] == row[7] == "_"
+        and not FEATS[row[5]]
+        and GAP[row[9]] is not None
+        and "SpaceAfter=No" not in row[9]
+    )
+
+
+def _cells_are_clean(columns: Sequence[Column]) -> bool:
+    return (
+        UPOS.issuperset(columns[3])
+        and not any(map(FEATS.__getitem__, columns[5]))
+        and not any(map(DEPREL.__getitem__, columns[7]))
+    )
+
+
+def _is_tree(heads: Column) -> bool:
+    """Whether every word's head is a word and all ways end at one root."""
+    try:
+        up = [0, *map(_NUMBER.__getitem__, heads)]
+        if up.count(0) != 2:
+            return False
+        # Every round doubles the steps that are taken from every word.
+        for _ in range(len(up).bit_length()):
+            up = list(map(up.__getitem__, up))
+            if not any(up):
+                return True
+    except LookupError:
+        pass
+    return False
+
+
+def _graph_is_clean(columns: Sequence[Column], empties: Sequence[Column]) -> bool | None:
+    """Whether there is an enhanced graph; None if it is surely or perhaps not as it must be.
+
+    The tree is looked at elsewhere: where every word keeps its head of it, the graph is as whole.
+    """
+    ids, heads, deps = columns[0], columns[6], columns[8]
+    unknown = deps.count("_")
+    if unknown == len(deps) and not empties:
+        return False
+    if unknown:
+        return None
+    nodes = [(row[0], None, DEPS_HEADS[row[8]]) for row in empties]
+    known = {"0", *ids, *(node for node, _, _ in nodes)}
+    whole = True
+    words = zip(ids, heads, map(DEPS_HEADS.__getitem__, deps), strict=True)
+    for node, head, above in chain(words, nodes):
+        if above is None:
+            return None
+        if len(above) == 1 and above[0] == head:
+            continue
+        if node in above or not known.issuperset(above):
+            return None
+        whole = whole and (head in above if head else any("." not in each for each in above))
+    if whole or not unreached(dict(_heads(columns, empties))):
+        return True
+    return None
+
+
+def _heads(columns: Sequence[Column], empties: Sequence[Column]) -> Iterator[tuple[str, Sequence[str]]]:
+    for node, deps in chain(zip(columns[0], columns[8], strict=True), ((row[0], row[8]) for row in empties)):
+        yield node, DEPS_HEADS[deps] or ()
+
+
+def _is_known(head: str, written: str, enhanced: bool, treebank: Treebank) -> bool:
+    """Whether comments are as they must be; the sentence is seen then.
+
+    Args:
+        head: the comments.
+        written: the text by the tokens, with a blank at the end unless the last one says SpaceAfter=No.
+        enhanced: whether there is an enhanced graph.
+        treebank: what the sentences before were.
+    """
+    if head.count("# sent_id") + head.count("#sent_id") != 1 or "parallel_id" in head:
+        return False
+    comments = read_comments(head.split("\n")[:-1])
+    if len(comments["sent_id"]) != 1 or len(comments["text"]) != 1:
+        return False
+    name, text = comments["sent_id"][0]["sent_id"], comments["text"][0]["text"]
+    glued = written[-1] != " "
+    if name in treebank.sent_ids or name.count("/") > 1 or written != (text if glued else f"{text} "):
+        return False
+    if (treebank.with_graph if enhanced else treebank.without_graph) is None:
+        return False
+    if (comments["newdoc"] or comments["newpar"]) and (
+        treebank.glued or len(comments["newdoc"]) > 1 or len(comments["newpar"]) > 1
+    ):
+        return False
+    treebank.sent_ids.add(name)
+    treebank.glued = glued
+    return True
