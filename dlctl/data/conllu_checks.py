@@ -14,14 +14,14 @@ Value = TypeVar("Value")
 # What people should look at and what may still be meant.
 WARNINGS = frozenset(("empty-misc", "empty-misc-key", "misc-attr-typo"))
 UPOS = frozenset((
-    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ",
-    "SYM", "VERB", "X",
+    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT",
+    "SCONJ", "SYM", "VERB", "X",
 ))  # fmt: skip
 _RELATIONS = frozenset((
-    "acl", "advcl", "advmod", "amod", "appos", "aux", "case", "cc", "ccomp", "clf", "compound", "conj", "cop",
-    "csubj", "dep", "det", "discourse", "dislocated", "expl", "fixed", "flat", "goeswith", "iobj", "list", "mark",
-    "nmod", "nsubj", "nummod", "obj", "obl", "orphan", "parataxis", "punct", "reparandum", "root", "vocative",
-    "xcomp",
+    "acl", "advcl", "advmod", "amod", "appos", "aux", "case", "cc", "ccomp", "clf", "compound", "conj",
+    "cop", "csubj", "dep", "det", "discourse", "dislocated", "expl", "fixed", "flat", "goeswith", "iobj",
+    "list", "mark", "nmod", "nsubj", "nummod", "obj", "obl", "orphan", "parataxis", "punct", "reparandum",
+    "root", "vocative", "xcomp",
 ))  # fmt: skip
 _FEATURE = re.compile(
     r"([A-Z][A-Za-z0-9]*(?:\[[a-z0-9]+\])?)=([A-Z0-9][A-Za-z0-9]*(?:,[A-Z0-9][A-Za-z0-9]*)*)"
@@ -34,6 +34,8 @@ _HEAD = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[1-9][0-9]{0,17})?")
 _LETTERS = frozenset(("Ll", "Lm", "Lo", "Mn", "Mc", "Me", "Cn"))
 _ONCE = frozenset(("SpaceAfter", "Lang", "Translit", "LTranslit", "Gloss", "LId", "LDeriv", "Ref"))
 _ONCE_LOWER = frozenset(key.lower() for key in _ONCE)
+# No text has it.
+FAULTY = "\n"
 # White space as Unicode defines it; Python's strip() would take four separators more.
 SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _REMEMBERED = 1 << 16
@@ -203,11 +205,11 @@ def _misc(text: str) -> tuple[Fault, ...]:
     return tuple(faults)
 
 
-def _gap(text: str) -> str | None:
-    """What follows a token with this MISC: a blank or nothing; None if MISC is not as it must be."""
+def _gap(text: str) -> str:
+    """What follows a token with this MISC in the text: a blank or nothing; FAULTY if MISC is."""
     items = text.split("|")
     if MISC[text] or "NoSpaceAfter=Yes" in text or has_other_space_after(items):
-        return None
+        return FAULTY
     return "" if "SpaceAfter=No" in items else " "
 
 

@@ -1,4 +1,4 @@
-"""The quick answer about a sentence: it breaks no rule, or it must be looked at line by line.
+"""The quick answer about a sentence: its rows break no rule, or it must be looked at line by line.
 
 Columns are looked at as a whole and what their cells are worth is remembered, so that a clean treebank costs
 little more than cutting it up.
@@ -7,10 +7,12 @@ little more than cutting it up.
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 from dlctl.data.conllu_blocks import in_order, plain_ids
-from dlctl.data.conllu_checks import DEPREL, DEPS_HEADS, FEATS, GAP, SPACES, UPOS
-from dlctl.data.conllu_metadata import Treebank, read_comments
+from dlctl.data.conllu_checks import DEPREL, DEPS_HEADS, FAULTY, FEATS, GAP, SPACES, UPOS
+from dlctl.data.conllu_level1 import Found
+from dlctl.data.conllu_metadata import Treebank, check_all_or_none, check_comments, read_comments
 from dlctl.data.conllu_tree import unreached
 
 # Blanks that are no separators; Python's isspace knows four more than Unicode.
@@ -21,11 +23,12 @@ _NOTHING = ("_",) * 7
 Column = Sequence[str]
 
 
-def is_clean(text: str, level: int, treebank: Treebank) -> bool:
-    """Whether a sentence surely breaks no rule; if so, it counts as seen.
+def quick(text: str, line: int, level: int, treebank: Treebank) -> list[Found] | None:
+    """What is wrong with a sentence whose rows surely break no rule; None for all others.
 
     Args:
         text: its lines without the blank one at the end.
+        line: the number of its first line.
         level: 1 or 2.
         treebank: what the sentences before it were.
     """
@@ -35,30 +38,41 @@ def is_clean(text: str, level: int, treebank: Treebank) -> bool:
     body = text[start:]
     count = body.count("\n") + 1
     if not text.isascii() and ("\ufffd" in text or not unicodedata.is_normalized("NFC", text)):
-        return False
+        return None
     cells = _cells(body, count)
     if cells is None:
-        return False
+        return None
     ids = cells[::_WIDTH]
     plain = ids == plain_ids(count)
     if not plain and (" " in body or not in_order(ids)):
-        return False
+        return None
     if level < 2:
-        return True
-    if plain:
-        columns: Sequence[Column] = [cells[at::_WIDTH] for at in range(10)]
-        empties: Sequence[Column] = ()
-        forms, gaps = columns[1], list(map(GAP.__getitem__, columns[9]))
-    else:
-        split = _split(cells)
-        if split is None:
-            return False
-        columns, empties, forms, gaps = split
-    enhanced = _graph_is_clean(columns, empties)
-    if enhanced is None or None in gaps or not _cells_are_clean(columns) or not _is_tree(columns[6]):
-        return False
-    written = "".join(map(str.__add__, forms, gaps))
-    return _is_known(text[:start], written, enhanced, treebank)
+        return []
+    known = _plain(cells) if plain else _split(cells)
+    if known is None:
+        return None
+    return _comments(text[:start].split("\n")[:-1], line, known, treebank)
+
+
+class _Known(NamedTuple):
+    """What is known of clean rows: the text with a blank at its end or without, and if there is a graph."""
+
+    written: str
+    enhanced: bool
+
+
+def _comments(lines: list[str], line: int, known: _Known, treebank: Treebank) -> list[Found] | None:
+    comments, found = read_comments(lines), list[Found]()
+    texts, glued = comments.named["text"], known.written[-1] != " "
+    if len(texts) == 1 and known.written != (texts[0]["text"] if glued else f"{texts[0]['text']} "):
+        return None
+
+    def same(text: str) -> None:
+        treebank.glued = glued
+
+    check_all_or_none(known.enhanced, line + len(lines), treebank, found)
+    check_comments(comments, line + len(lines), treebank, found, same)
+    return found
 
 
 def _cells(body: str, count: int) -> list[str] | None:
@@ -80,11 +94,14 @@ def _cells(body: str, count: int) -> list[str] | None:
     return cells
 
 
-def _split(cells: list[str]) -> tuple[list[Column], list[Column], Column, list[str | None]] | None:
-    """The columns of the words, the rows of empty nodes, and what makes up the text.
+def _plain(cells: list[str]) -> _Known | None:
+    """Rows that are words only."""
+    columns = [cells[at::_WIDTH] for at in range(10)]
+    return _known(columns, (), columns[1], list(map(GAP.__getitem__, columns[9])))
 
-    None unless multiword tokens and empty nodes are as they must be.
-    """
+
+def _split(cells: list[str]) -> _Known | None:
+    """Rows with multiword tokens and empty nodes among them."""
     words: list[Column] = []
     empties: list[Column] = []
     forms, gaps, covered = [], [], 0
@@ -102,12 +119,26 @@ def _split(cells: list[str]) -> tuple[list[Column], list[Column], Column, list[s
         else:
             words.append(row)
             if int(id_) <= covered:
-                if gap is None or "SpaceAfter=No" in row[9]:
+                if gap is FAULTY or "SpaceAfter=No" in row[9]:
                     return None
                 continue
         forms.append(row[1])
         gaps.append(gap)
-    return list(zip(*words, strict=True)), empties, forms, gaps
+    return _known(list(zip(*words, strict=True)), empties, forms, gaps)
+
+
+def _known(
+    columns: Sequence[Column], empties: Sequence[Column], forms: Column, gaps: Column
+) -> _Known | None:
+    """The columns of the words, the rows of empty nodes, and what makes up the text."""
+    if FAULTY in gaps or not UPOS.issuperset(columns[3]):
+        return None
+    if any(map(FEATS.__getitem__, columns[5])) or any(map(DEPREL.__getitem__, columns[7])):
+        return None
+    enhanced = _graph_is_clean(columns, empties)
+    if enhanced is None or not _is_tree(columns[6]):
+        return None
+    return _Known("".join(map(str.__add__, forms, gaps)), enhanced)
 
 
 def _empty_is_clean(row: Column) -> bool:
@@ -116,16 +147,8 @@ def _empty_is_clean(row: Column) -> bool:
         known_upos
         and row[6] == row[7] == "_"
         and not FEATS[row[5]]
-        and GAP[row[9]] is not None
+        and GAP[row[9]] is not FAULTY
         and "SpaceAfter=No" not in row[9]
-    )
-
-
-def _cells_are_clean(columns: Sequence[Column]) -> bool:
-    return (
-        UPOS.issuperset(columns[3])
-        and not any(map(FEATS.__getitem__, columns[5]))
-        and not any(map(DEPREL.__getitem__, columns[7]))
     )
 
 
@@ -176,32 +199,3 @@ def _graph_is_clean(columns: Sequence[Column], empties: Sequence[Column]) -> boo
 def _heads(columns: Sequence[Column], empties: Sequence[Column]) -> Iterator[tuple[str, Sequence[str]]]:
     for node, deps in chain(zip(columns[0], columns[8], strict=True), ((row[0], row[8]) for row in empties)):
         yield node, DEPS_HEADS[deps] or ()
-
-
-def _is_known(head: str, written: str, enhanced: bool, treebank: Treebank) -> bool:
-    """Whether comments are as they must be; the sentence is seen then.
-
-    Args:
-        head: the comments.
-        written: the text by the tokens, with a blank at the end unless the last one says SpaceAfter=No.
-        enhanced: whether there is an enhanced graph.
-        treebank: what the sentences before were.
-    """
-    if head.count("# sent_id") + head.count("#sent_id") != 1 or "parallel_id" in head:
-        return False
-    comments = read_comments(head.split("\n")[:-1])
-    if len(comments["sent_id"]) != 1 or len(comments["text"]) != 1:
-        return False
-    name, text = comments["sent_id"][0]["sent_id"], comments["text"][0]["text"]
-    glued = written[-1] != " "
-    if name in treebank.sent_ids or name.count("/") > 1 or written != (text if glued else f"{text} "):
-        return False
-    if (treebank.with_graph if enhanced else treebank.without_graph) is None:
-        return False
-    if (comments["newdoc"] or comments["newpar"]) and (
-        treebank.glued or len(comments["newdoc"]) > 1 or len(comments["newpar"]) > 1
-    ):
-        return False
-    treebank.sent_ids.add(name)
-    treebank.glued = glued
-    return True

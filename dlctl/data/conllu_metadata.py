@@ -2,13 +2,14 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dlctl.data.conllu_cells import Empty, Id, Span
 from dlctl.data.conllu_checks import has_other_space_after, short
 from dlctl.data.conllu_level1 import BLANKS, Found
-from dlctl.data.conllu_tree import Rows, is_enhanced
+from dlctl.data.conllu_tree import Rows
 
 _B, _N = f"[{BLANKS}]", "[1-9][0-9]{0,17}"
 _COMMENT = re.compile(
@@ -20,8 +21,19 @@ _COMMENT = re.compile(
     rf"parallel_id{_B}*={_B}*(?P<parallel_id>([a-z]+/[-0-9a-z]+)(?:/(?:alt({_N})(?:part({_N}))?|part({_N})))?)"
     rf")"
 )
-Comments = dict[str, list[re.Match[str]]]
 _FORM, _MISC = 1, 9
+
+
+class Comments(NamedTuple):
+    """The comments that rules ask for.
+
+    Attributes:
+        named: sent_id, text, newdoc, newpar and parallel_id.
+        odd: lines that begin like sent_id or parallel_id, by these names, and are none.
+    """
+
+    named: dict[str, list[re.Match[str]]]
+    odd: dict[str, list[str]]
 
 
 @dataclass
@@ -46,63 +58,76 @@ class Treebank:
 
 
 def read_comments(lines: Iterable[str]) -> Comments:
-    """The comments that rules ask for, by name."""
-    comments: Comments = defaultdict(list)
+    """What rules ask for, by name."""
+    comments = Comments(defaultdict(list), defaultdict(list))
     for line in lines:
         found = _COMMENT.fullmatch(line)
         if found is not None and found.lastgroup is not None:
-            comments[found.lastgroup].append(found)
+            comments.named[found.lastgroup].append(found)
+        elif line.startswith(("# sent_id", "#sent_id")):
+            comments.odd["sent_id"].append(line)
+        elif line.startswith(("# parallel_id", "#parallel_id")):
+            comments.odd["parallel_id"].append(line)
     return comments
 
 
-def check_all_or_none(rows: Rows, treebank: Treebank, found: list[Found]) -> None:
+def check_all_or_none(enhanced: bool, line: int, treebank: Treebank, found: list[Found]) -> None:
     """That either all sentences have an enhanced graph or none; told once."""
-    if is_enhanced(rows):
-        if treebank.with_graph is None:
-            treebank.with_graph = rows.first
-            if treebank.without_graph is not None:
-                message = f"DEPS is filled here and not in the sentence of line {treebank.without_graph}"
-                found.append((rows.first, "DEPS", "edeps-only-sometimes", message))
-    elif treebank.without_graph is None:
-        treebank.without_graph = rows.first
+    if enhanced and treebank.with_graph is None:
+        treebank.with_graph = line
+        if treebank.without_graph is not None:
+            message = f"DEPS is filled here and not in the sentence of line {treebank.without_graph}"
+            found.append((line, "DEPS", "edeps-only-sometimes", message))
+    elif not enhanced and treebank.without_graph is None:
+        treebank.without_graph = line
         if treebank.with_graph is not None:
             message = f"DEPS is empty here and not in the sentence of line {treebank.with_graph}"
-            found.append((rows.first, "DEPS", "edeps-only-sometimes", message))
+            found.append((line, "DEPS", "edeps-only-sometimes", message))
 
 
-def check_comments(rows: Rows, treebank: Treebank, found: list[Found]) -> None:
-    """sent_id, parallel_id, documents and paragraphs, and the text."""
-    comments = read_comments(rows.comments)
+def check_comments(
+    comments: Comments,
+    line: int,
+    treebank: Treebank,
+    found: list[Found],
+    check_text: Callable[[str], None],
+) -> None:
+    """sent_id, parallel_id, documents and paragraphs, and the text.
+
+    Args:
+        comments: of the sentence.
+        line: the number of the first row's line, where these faults are told of.
+        treebank: what the sentences before were.
+        found: takes the faults.
+        check_text: compares a text that is there with the rows.
+    """
 
     def tell(rule: str, message: str) -> None:
-        found.append((rows.first, None, rule, message))
+        found.append((line, None, rule, message))
 
-    _check_form("sent_id", rows.comments, tell)
-    _check_sent_id([each["sent_id"] for each in comments["sent_id"]], treebank, tell)
-    _check_form("parallel_id", rows.comments, tell)
-    _check_parallel_id(comments["parallel_id"], treebank, tell)
-    _check_begins(comments, treebank, tell)
-    texts = [each["text"] for each in comments["text"]]
+    named = comments.named
+    for each in comments.odd["sent_id"]:
+        tell("invalid-sent-id", f"expected '# sent_id = NAME' without blanks in NAME, found {short(each)!r}")
+    _check_sent_id([each["sent_id"] for each in named["sent_id"]], treebank, tell)
+    for each in comments.odd["parallel_id"]:
+        message = f"expected '# parallel_id = corpus/sentence/alt1part1', found {short(each)!r}"
+        tell("invalid-parallel-id", message)
+    _check_parallel_id(named["parallel_id"], treebank, tell)
+    _check_begins(named, treebank, tell)
+    texts = [each["text"] for each in named["text"]]
     if not texts:
         tell("missing-text", "expected a comment '# text = ...'")
     elif len(texts) > 1:
         tell("multiple-text", f"expected one comment '# text = ...', found {len(texts)}")
     else:
-        _check_text(texts[0], rows, treebank, found, tell)
+        if not texts[0]:
+            tell("empty-text", "the comment '# text =' has no text")
+        elif texts[0][-1].isspace():
+            tell("text-trailing-whitespace", "white space at the end of the text")
+        check_text(texts[0])
 
 
 Tell = Callable[[str, str], None]
-
-
-def _check_form(name: str, lines: Sequence[str], tell: Tell) -> None:
-    for line in lines:
-        if line.startswith((f"# {name}", f"#{name}")):
-            found = _COMMENT.fullmatch(line)
-            if found is None or found.lastgroup != name:
-                message = f"expected '# {name} = NAME' without blanks in the name, found {short(line)!r}"
-                if name == "parallel_id":
-                    message = f"expected '# parallel_id = corpus/sentence/alt1part1', found {short(line)!r}"
-                tell(f"invalid-{name.replace('_', '-')}", message)
 
 
 def _check_sent_id(names: list[str], treebank: Treebank, tell: Tell) -> None:
@@ -144,7 +169,7 @@ def _check_parallel_id(found: list[re.Match[str]], treebank: Treebank, tell: Tel
     treebank.parallel[sentence] = numbers
 
 
-def _check_begins(comments: Comments, treebank: Treebank, tell: Tell) -> None:
+def _check_begins(comments: dict[str, list[re.Match[str]]], treebank: Treebank, tell: Tell) -> None:
     for name in ("newdoc", "newpar"):
         if len(comments[name]) > 1:
             tell(f"multiple-{name}", f"expected one comment '# {name}', found {len(comments[name])}")
@@ -153,13 +178,12 @@ def _check_begins(comments: Comments, treebank: Treebank, tell: Tell) -> None:
         tell("spaceafter-newdocpar", message)
 
 
-def _check_text(text: str, rows: Rows, treebank: Treebank, found: list[Found], tell: Tell) -> None:
-    if not text:
-        tell("empty-text", "the comment '# text =' has no text")
-    elif text[-1].isspace():
-        tell("text-trailing-whitespace", "white space at the end of the text")
-    if not rows.spaced:
-        return
+def compare_text(text: str, rows: Rows, treebank: Treebank, found: list[Found]) -> None:
+    """That a text is what the forms and SpaceAfter say."""
+
+    def tell(rule: str, message: str) -> None:
+        found.append((rows.first, None, rule, message))
+
     at, told, covered = 0, False, set[int]()
     for number, id_, cells in rows.numbered():
         form, misc = cells[_FORM], cells[_MISC]

@@ -13,7 +13,7 @@ from typing import IO
 from dlctl.data.conllu_blocks import plus_columns
 from dlctl.data.conllu_cells import COLUMNS, read_id
 from dlctl.data.conllu_checks import SPACES, WARNINGS
-from dlctl.data.conllu_clean import is_clean
+from dlctl.data.conllu_clean import quick
 from dlctl.data.conllu_level1 import (
     Found,
     check_columns,
@@ -22,10 +22,16 @@ from dlctl.data.conllu_level1 import (
     check_overlaps,
     groups,
 )
-from dlctl.data.conllu_metadata import Treebank, check_all_or_none, check_comments
+from dlctl.data.conllu_metadata import (
+    Treebank,
+    check_all_or_none,
+    check_comments,
+    compare_text,
+    read_comments,
+)
 from dlctl.data.conllu_plus import check_names, ten_cells
 from dlctl.data.conllu_source import Source, chunks, open_all
-from dlctl.data.conllu_tree import Rows, check_cells, check_graph, check_references, check_tree
+from dlctl.data.conllu_tree import Rows, check_cells, check_graph, check_references, check_tree, is_enhanced
 from dlctl.errors import Diagnostic, NotFoundError
 
 __all__ = ["Treebank", "validate"]
@@ -69,13 +75,17 @@ def _file(name: str, stream: IO[bytes], level: int, treebank: Treebank) -> Itera
         rest = [last]
         for part in parts:
             names = _columns(part) if line == 1 else names
-            if names is not COLUMNS or not is_clean(part, level, treebank):
-                yield from _faults(name, [*part.split("\n"), ""], line, names, level, treebank)
+            found = quick(part, line, level, treebank) if names is COLUMNS else None
+            if found is None:
+                found = _slow([*part.split("\n"), ""], line, names, level, treebank)
+            for each in found:
+                yield Diagnostic(name, *each, warning=each[2] in WARNINGS)
             line += part.count("\n") + 2
     if any(rest):
         lines = "".join(rest).removesuffix("\n").split("\n")
         names = _columns(lines[0]) if line == 1 else names
-        yield from _faults(name, lines, line, names, level, treebank)
+        for each in _slow(lines, line, names, level, treebank):
+            yield Diagnostic(name, *each, warning=each[2] in WARNINGS)
         line += len(lines)
     if returns:
         message = "expected lines that end with LF only, found carriage returns in the file"
@@ -87,10 +97,11 @@ def _columns(text: str) -> tuple[str, ...]:
     return COLUMNS if names == COLUMNS else names
 
 
-def _faults(
-    name: str, lines: Sequence[str], start: int, names: tuple[str, ...], level: int, treebank: Treebank
-) -> Iterator[Diagnostic]:
-    found: list[Found] = check_names(names) if start == 1 and names is not COLUMNS else []
+def _slow(
+    lines: Sequence[str], start: int, names: tuple[str, ...], level: int, treebank: Treebank
+) -> list[Found]:
+    """What is wrong, row by row, with lines that are one sentence or, with odd blank lines, several."""
+    found = check_names(names) if start == 1 and names is not COLUMNS else []
     for group in groups(lines):
         rows = _level1(group, start, names, found)
         if rows is not None and level >= 2:
@@ -98,8 +109,7 @@ def _faults(
         if rows is not None and not any(isinstance(id_, int) for id_ in rows.ids):
             found.append((rows.first, "ID", "empty-sentence", "a sentence of empty nodes without words"))
         start += len(group)
-    for each in found:
-        yield Diagnostic(name, *each, warning=each[2] in WARNINGS)
+    return found
 
 
 def _level1(lines: Sequence[str], start: int, names: tuple[str, ...], found: list[Found]) -> Rows | None:
@@ -123,7 +133,12 @@ def _level1(lines: Sequence[str], start: int, names: tuple[str, ...], found: lis
 
 def _level2(rows: Rows, treebank: Treebank, found: list[Found]) -> None:
     """What level 2 finds; it stops where the rest would be nonsense."""
+
+    def compare(text: str) -> None:
+        if rows.spaced:
+            compare_text(text, rows, treebank, found)
+
     if check_references(rows, found) and check_tree(rows, found) and check_cells(rows, found):
-        check_all_or_none(rows, treebank, found)
-        check_comments(rows, treebank, found)
+        check_all_or_none(is_enhanced(rows), rows.first, treebank, found)
+        check_comments(read_comments(rows.comments), rows.first, treebank, found, compare)
         check_graph(rows, found)
