@@ -23,22 +23,33 @@ _NOTHING = ("_",) * 7
 Column = Sequence[str]
 
 
-def quick(text: str, line: int, level: int, treebank: Treebank) -> list[Found] | None:
-    """What is wrong with a sentence whose rows surely break no rule; None for all others.
+class Sound(NamedTuple):
+    """A sentence in which level 1 finds nothing.
 
-    Args:
-        text: its lines without the blank one at the end.
-        line: the number of its first line.
-        level: 1 or 2.
-        treebank: what the sentences before it were.
+    Attributes:
+        comments: the lines before the rows.
+        cells: of all rows, and a newline after each row.
+        plain: whether all rows are words.
     """
+
+    comments: list[str]
+    cells: list[str]
+    plain: bool
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The rows, with the newline as their last cell."""
+        return list(zip(*[iter(self.cells)] * _WIDTH, strict=True))
+
+
+def sound(text: str) -> Sound | None:
+    """A sentence, given without the blank line at its end; None unless level 1 surely finds nothing."""
     start = 0
     while text.startswith("#", start):
         start = text.find("\n", start) + 1 or len(text)
     body = text[start:]
-    count = body.count("\n") + 1
     if not text.isascii() and ("\ufffd" in text or not unicodedata.is_normalized("NFC", text)):
         return None
+    count = body.count("\n") + 1
     cells = _cells(body, count)
     if cells is None:
         return None
@@ -46,23 +57,21 @@ def quick(text: str, line: int, level: int, treebank: Treebank) -> list[Found] |
     plain = ids == plain_ids(count)
     if not plain and (" " in body or not in_order(ids)):
         return None
-    if level < 2:
-        return []
-    known = _plain(cells) if plain else _split(cells)
+    return Sound(text[:start].split("\n")[:-1], cells, plain)
+
+
+def quick(sentence: Sound, line: int, treebank: Treebank) -> list[Found] | None:
+    """What level 2 finds in a sentence if its rows surely break no rule; None for all others.
+
+    Args:
+        sentence: its cells.
+        line: the number of its first row's line.
+        treebank: what the sentences before it were.
+    """
+    known = _plain(sentence.cells) if sentence.plain else _split(sentence.rows())
     if known is None:
         return None
-    return _comments(text[:start].split("\n")[:-1], line, known, treebank)
-
-
-class _Known(NamedTuple):
-    """What is known of clean rows: the text with a blank at its end or without, and if there is a graph."""
-
-    written: str
-    enhanced: bool
-
-
-def _comments(lines: list[str], line: int, known: _Known, treebank: Treebank) -> list[Found] | None:
-    comments, found = read_comments(lines), list[Found]()
+    comments, found = read_comments(sentence.comments), list[Found]()
     texts, glued = comments.named["text"], known.written[-1] != " "
     if len(texts) == 1 and known.written != (texts[0]["text"] if glued else f"{texts[0]['text']} "):
         return None
@@ -70,9 +79,16 @@ def _comments(lines: list[str], line: int, known: _Known, treebank: Treebank) ->
     def same(text: str) -> None:
         treebank.glued = glued
 
-    check_all_or_none(known.enhanced, line + len(lines), treebank, found)
-    check_comments(comments, line + len(lines), treebank, found, same)
+    check_all_or_none(known.enhanced, line, treebank, found)
+    check_comments(comments, line, treebank, found, same)
     return found
+
+
+class _Known(NamedTuple):
+    """What is known of clean rows: the text with a blank at its end or without, and if there is a graph."""
+
+    written: str
+    enhanced: bool
 
 
 def _cells(body: str, count: int) -> list[str] | None:
@@ -100,12 +116,12 @@ def _plain(cells: list[str]) -> _Known | None:
     return _known(columns, (), columns[1], list(map(GAP.__getitem__, columns[9])))
 
 
-def _split(cells: list[str]) -> _Known | None:
+def _split(rows: list[tuple[str, ...]]) -> _Known | None:
     """Rows with multiword tokens and empty nodes among them."""
     words: list[Column] = []
     empties: list[Column] = []
     forms, gaps, covered = [], [], 0
-    for row in zip(*[iter(cells)] * _WIDTH, strict=True):
+    for row in rows:
         id_, gap = row[0], GAP[row[9]]
         if "." in id_:
             if not _empty_is_clean(row):

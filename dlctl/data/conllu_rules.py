@@ -13,7 +13,7 @@ from typing import IO
 from dlctl.data.conllu_blocks import plus_columns
 from dlctl.data.conllu_cells import COLUMNS, read_id
 from dlctl.data.conllu_checks import SPACES, WARNINGS
-from dlctl.data.conllu_clean import quick
+from dlctl.data.conllu_clean import quick, sound
 from dlctl.data.conllu_level1 import (
     Found,
     check_columns,
@@ -75,10 +75,7 @@ def _file(name: str, stream: IO[bytes], level: int, treebank: Treebank) -> Itera
         rest = [last]
         for part in parts:
             names = _columns(part) if line == 1 else names
-            found = quick(part, line, level, treebank) if names is COLUMNS else None
-            if found is None:
-                found = _slow([*part.split("\n"), ""], line, names, level, treebank)
-            for each in found:
+            for each in _sentence(part, line, names, level, treebank):
                 yield Diagnostic(name, *each, warning=each[2] in WARNINGS)
             line += part.count("\n") + 2
     if any(rest):
@@ -95,6 +92,22 @@ def _file(name: str, stream: IO[bytes], level: int, treebank: Treebank) -> Itera
 def _columns(text: str) -> tuple[str, ...]:
     names = plus_columns(text)
     return COLUMNS if names == COLUMNS else names
+
+
+def _sentence(text: str, line: int, names: tuple[str, ...], level: int, treebank: Treebank) -> list[Found]:
+    """What is wrong with lines that end with a blank one; columns as a whole first, as most are clean."""
+    sentence = sound(text) if names is COLUMNS else None
+    if sentence is None:
+        return _slow([*text.split("\n"), ""], line, names, level, treebank)
+    if level < 2:
+        return []
+    line += len(sentence.comments)
+    found = quick(sentence, line, treebank)
+    if found is None:
+        found = []
+        ids = [read_id(text) for text in sentence.cells[::11]]
+        _level2(Rows(sentence.comments, ids, sentence.rows(), line), treebank, found)
+    return found
 
 
 def _slow(
