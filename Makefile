@@ -49,6 +49,7 @@ bench: $(READY_DEV) ## Measure the speed of a training step, of --help and of a 
 	$(BIN)/python tests/benchmarks/training_step.py
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/sweep.py
+	$(BIN)/python tests/benchmarks/validation.py
 
 check: $(READY_DEV) ## Check style and types
 	$(BIN)/ruff check .

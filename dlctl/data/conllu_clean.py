@@ -10,10 +10,11 @@ from itertools import chain
 from typing import NamedTuple
 
 from dlctl.data.conllu_blocks import in_order, plain_ids
+from dlctl.data.conllu_cells import read_id
 from dlctl.data.conllu_checks import DEPREL, DEPS_HEADS, FAULTY, FEATS, GAP, SPACES, UPOS
 from dlctl.data.conllu_level1 import Found
 from dlctl.data.conllu_metadata import Treebank, check_all_or_none, check_comments, read_comments
-from dlctl.data.conllu_tree import unreached
+from dlctl.data.conllu_tree import Rows, check_cells, unreached
 
 # Blanks that are no separators; Python's isspace knows four more than Unicode.
 _ODD = tuple(sorted({*SPACES, *"\x1c\x1d\x1e\x1f"} - {" ", "\t", "\n"}))
@@ -36,9 +37,10 @@ class Sound(NamedTuple):
     cells: list[str]
     plain: bool
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """The rows, with the newline as their last cell."""
-        return list(zip(*[iter(self.cells)] * _WIDTH, strict=True))
+    def rows(self, line: int) -> Rows:
+        """The rows, the first of them at a line; each has the newline as one more cell."""
+        rows = list(zip(*[iter(self.cells)] * _WIDTH, strict=True))
+        return Rows(self.comments, [read_id(row[0]) for row in rows], rows, line)
 
 
 def sound(text: str) -> Sound | None:
@@ -61,20 +63,22 @@ def sound(text: str) -> Sound | None:
 
 
 def quick(sentence: Sound, line: int, treebank: Treebank) -> list[Found] | None:
-    """What level 2 finds in a sentence if its rows surely break no rule; None for all others.
+    """What level 2 finds in a sentence if little can be wrong with its rows; None for all others.
 
     Args:
         sentence: its cells.
         line: the number of its first row's line.
         treebank: what the sentences before it were.
     """
-    known = _plain(sentence.cells) if sentence.plain else _split(sentence.rows())
+    known = _plain(sentence.cells) if sentence.plain else _split(sentence.cells)
     if known is None:
         return None
     comments, found = read_comments(sentence.comments), list[Found]()
     texts, glued = comments.named["text"], known.written[-1] != " "
     if len(texts) == 1 and known.written != (texts[0]["text"] if glued else f"{texts[0]['text']} "):
         return None
+    if not known.labelled and not check_cells(sentence.rows(line), found):
+        return found
 
     def same(text: str) -> None:
         treebank.glued = glued
@@ -85,10 +89,17 @@ def quick(sentence: Sound, line: int, treebank: Treebank) -> list[Found] | None:
 
 
 class _Known(NamedTuple):
-    """What is known of clean rows: the text with a blank at its end or without, and if there is a graph."""
+    """What is known of rows in which at most UPOS, FEATS and DEPREL are at fault.
+
+    Attributes:
+        written: the text by the tokens, with a blank at its end unless the last one says SpaceAfter=No.
+        enhanced: whether there is an enhanced graph.
+        labelled: whether UPOS, FEATS and DEPREL are as they must be.
+    """
 
     written: str
     enhanced: bool
+    labelled: bool
 
 
 def _cells(body: str, count: int) -> list[str] | None:
@@ -116,12 +127,12 @@ def _plain(cells: list[str]) -> _Known | None:
     return _known(columns, (), columns[1], list(map(GAP.__getitem__, columns[9])))
 
 
-def _split(rows: list[tuple[str, ...]]) -> _Known | None:
+def _split(cells: list[str]) -> _Known | None:
     """Rows with multiword tokens and empty nodes among them."""
     words: list[Column] = []
     empties: list[Column] = []
     forms, gaps, covered = [], [], 0
-    for row in rows:
+    for row in zip(*[iter(cells)] * _WIDTH, strict=True):
         id_, gap = row[0], GAP[row[9]]
         if "." in id_:
             if not _empty_is_clean(row):
@@ -147,14 +158,15 @@ def _known(
     columns: Sequence[Column], empties: Sequence[Column], forms: Column, gaps: Column
 ) -> _Known | None:
     """The columns of the words, the rows of empty nodes, and what makes up the text."""
-    if FAULTY in gaps or not UPOS.issuperset(columns[3]):
-        return None
-    if any(map(FEATS.__getitem__, columns[5])) or any(map(DEPREL.__getitem__, columns[7])):
+    if FAULTY in gaps:
         return None
     enhanced = _graph_is_clean(columns, empties)
     if enhanced is None or not _is_tree(columns[6]):
         return None
-    return _Known("".join(map(str.__add__, forms, gaps)), enhanced)
+    labelled = UPOS.issuperset(columns[3]) and not (
+        any(map(FEATS.__getitem__, columns[5])) or any(map(DEPREL.__getitem__, columns[7]))
+    )
+    return _Known("".join(map(str.__add__, forms, gaps)), enhanced, labelled)
 
 
 def _empty_is_clean(row: Column) -> bool:

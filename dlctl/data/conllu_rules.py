@@ -105,8 +105,7 @@ def _sentence(text: str, line: int, names: tuple[str, ...], level: int, treebank
     found = quick(sentence, line, treebank)
     if found is None:
         found = []
-        ids = [read_id(text) for text in sentence.cells[::11]]
-        _level2(Rows(sentence.comments, ids, sentence.rows(), line), treebank, found)
+        _level2(sentence.rows(line), treebank, found)
     return found
 
 

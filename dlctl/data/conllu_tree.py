@@ -17,7 +17,6 @@ from dlctl.data.conllu_checks import (
     PAIRS,
     UPOS,
     Fault,
-    head_key,
     short,
 )
 from dlctl.data.conllu_level1 import Found
@@ -139,7 +138,8 @@ def check_cells(rows: Rows, found: list[Found]) -> bool:
 
 
 def _add(found: list[Found], number: int, column: str, faults: Iterable[Fault]) -> None:
-    found += [(number, column, rule, message) for rule, message in faults]
+    for rule, message in faults:
+        found.append((number, column, rule, message))
 
 
 def _check_multiword(number: int, cells: Sequence[str], found: list[Found]) -> None:
@@ -170,8 +170,7 @@ def _check_deps(number: int, cells: Sequence[str], found: list[Found]) -> None:
     if deps == "_":
         return
     _add(found, number, "DEPS", DEPS_ORDER[deps])
-    key = head_key(cells[0])
-    if any(head_key(head) == key for head, _ in PAIRS[deps] or ()):
+    if any(head == cells[0] for head, _ in PAIRS[deps] or ()):
         found.append((number, "DEPS", "deps-self-loop", f"{cells[0]} is its own head in DEPS"))
     _add(found, number, "DEPS", DEPS_RELATIONS[deps])
 

@@ -57,6 +57,9 @@ def ratio(data: bytes, rounds: int) -> float:
 
 def main() -> None:
     """All of English-EWT as it is, without names, and with tags that are wrong."""
+    if "DLCTL_TEST_DATA" not in os.environ:
+        print("DLCTL_TEST_DATA is not set, validation is not measured")
+        return
     data = english("train", "dev", "test")
     for name, changed in {
         "English-EWT": data,

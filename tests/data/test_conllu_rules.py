@@ -98,7 +98,8 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 
 def test_columns_of_conllu_plus_are_those_of_its_first_line() -> None:
-    rows = "# global.columns = ID FORM MISC UPOS A:B\n# sent_id = 1\n# text = ab\n1\ta\tSpaceAfter=No\tNOUN\t*\n2\tb\t_\tX\tc\n\n"
+    rows = "# global.columns = ID FORM MISC UPOS A:B\n# sent_id = 1\n# text = ab\n"
+    rows += "1\ta\tSpaceAfter=No\tNOUN\t*\n2\tb\t_\tX\tc\n\n"
     assert told(rows.encode()) == ""
     assert told(rows.replace("X\tc", "x\t").encode()) == "5 empty-column 5 unknown-upos"
     assert told(rows.replace("X\tc", "X").encode()) == "5 number-of-columns"
@@ -149,9 +150,9 @@ def test_memory_does_not_grow_with_the_file() -> None:
 
         def read(self, size: int = -1) -> bytes:
             self.number += 1
-            return TREEBANK.replace("= s", f"= {self.number}-").encode() * (size // 600)
+            return TREEBANK.replace("= s", f"= {self.number}-").encode() * min(size // 600, 200)
 
     tracemalloc.start()
-    assert {fault.rule for fault in islice(validate(Endless()), 20_000)} == {"non-unique-sent-id"}
-    assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    assert {fault.rule for fault in islice(validate(Endless()), 6_000)} == {"non-unique-sent-id"}
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()

@@ -1,7 +1,7 @@
 """The rules beside udtools, which is what Universal Dependencies validates its treebanks with.
 
-Compared are the lines and rules of all faults, in their order. Where udtools cannot go on, what it told before
-must be what we tell first.
+Compared are the lines and rules of all faults, in their order. Where udtools cannot go on, what it told
+before must be what we tell first.
 """
 
 import gzip
@@ -23,25 +23,26 @@ udtools = pytest.importorskip("udtools")
 Told = list[tuple[int, str]]
 MUTATIONS = 800
 PARTS = (
-    "\t", "\n", " ", "\r", "|", ":", "=", "_", "-", ".", ",", "0", "1", "9", "A", "a", "#", "\u0301", "\ufffd",
-    "\xa0", "\u2028", "\x1c",
+    "\t", "\n", " ", "\r", "|", ":", "=", "_", "-", ".", ",", "0", "1", "9", "A", "a", "#", "\u0301",
+    "\ufffd", "\xa0", "\u2028", "\x1c",
 )  # fmt: skip
 CELLS = (
-    "_", "", "0", "1", "2", "99", "1-2", "2-1", "1.1", "0.1", "NOUN", "noun", "Typo=Yes", "A=1|B=2", "B=1|A=2",
-    "A=1|A=2", "A=b", "A=B,A", "A=A,A", "SpaceAfter=No", "SpaceAfter=Yes", "NoSpaceAfter=Yes", "Lang=x|Lang=y",
-    "0:root", "1:dep|2:dep", "2:dep|1:dep", "1:dep|1:acl", "1:acl|1:acl", "1:a:b:c:d", "root", "nsubj:pass",
-    "Nsubj", "x:", "spaceafter=No", "a= b", "=", "|", "a b", " a", "a  b",
+    "_", "", "0", "1", "2", "99", "1-2", "2-1", "1.1", "0.1", "NOUN", "noun", "Typo=Yes", "A=1|B=2",
+    "B=1|A=2", "A=1|A=2", "A=b", "A=B,A", "A=A,A", "SpaceAfter=No", "SpaceAfter=Yes", "NoSpaceAfter=Yes",
+    "Lang=x|Lang=y", "0:root", "1:dep|2:dep", "2:dep|1:dep", "1:dep|1:acl", "1:acl|1:acl", "1:a:b:c:d",
+    "root", "nsubj:pass", "Nsubj", "x:", "spaceafter=No", "a= b", "=", "|", "a b", " a", "a  b",
 )  # fmt: skip
 LINES = (
-    "# newdoc", "# newpar", "# newdoc id = x", "# sent_id = a b", "# sent_id = a/b/c", "# sent_id = q", "# text =",
-    "#text=y ", "# parallel_id = a/b", "# parallel_id = a/b/alt2", "# parallel_id = A/b", "", "  ", "\t", "x",
+    "# newdoc", "# newpar", "# newdoc id = x", "# sent_id = a b", "# sent_id = a/b/c", "# sent_id = q",
+    "# text =", "#text=y ", "# parallel_id = a/b", "# parallel_id = a/b/alt2", "# parallel_id = A/b",
+    "", "  ", "\t", "x",
 )  # fmt: skip
 # What is not as udtools has it: the bytes, what we tell, and why. What udtools tells is anything else.
 DIFFERENCES = {
     # The list has 37 relations. udtools adds ref, which is for DEPS only, as soon as it has seen DEPS.
     "ref is a relation of DEPS, not of DEPREL": (
-        edited((("\taux\t", "\tref\t"),)),
-        [(5, "unknown-udeprel")],
+        edited((("\tadvmod\t", "\tref\t"),)),
+        [(6, "unknown-udeprel")],
     ),
     # An id has no zeros in front.
     "an empty node 03.1": (
@@ -68,7 +69,8 @@ DIFFERENCES = {
     "a comment like json_x": (edited((("# newdoc id = d", "# json_x = {"),)), []),
     # Udapi takes a sentence of one word with this MISC for an empty one and does not look at its graph.
     "Empty=Yes": (
-        b"# sent_id = 1\n# text = x\n1\tx\tx\tX\t_\t_\t0\troot\t_\tEmpty=Yes\n1.1\tx\tx\tX\t_\t_\t_\t_\t0:root\t_\n\n",
+        b"# sent_id = 1\n# text = x\n1\tx\tx\tX\t_\t_\t0\troot\t_\tEmpty=Yes\n"
+        b"1.1\tx\tx\tX\t_\t_\t_\t_\t0:root\t_\n\n",
         [(3, "unconnected-egraph")],
     ),
     # Which characters are letters depends on the version of Unicode; we let pass what ours does not know.
@@ -128,7 +130,6 @@ def test_there_is_a_pair_for_every_rule_of_udtools() -> None:
     folder = Path(udtools.__file__).parent
     source = (folder / "level1.py").read_text() + (folder / "level2.py").read_text()
     rules = set(re.findall(r"testid='([a-z0-9-]+)'", source))
-    assert len(rules) == 76
     assert {each.rule for each in LEVEL_1 + LEVEL_2} == rules - NEVER_TOLD
 
 
@@ -167,7 +168,7 @@ def treebank(file: str) -> bytes:
 def test_real_treebanks(file: str, validators: dict[int, "udtools.Validator"]) -> None:
     data = treebank(file)
     crlf, unnamed = data.replace(b"\n", b"\r\n"), re.sub(rb"# sent_id.*\n", b"", data)
-    for changed in (data,) if len(data) > 5_000_000 else (data, crlf, unnamed):
+    for changed in (data,) if len(data) > 500_000 else (data, crlf, unnamed):
         for level in (1, 2):
             assert theirs(validators[level], changed) == (ours(changed, level=level), None)
 
