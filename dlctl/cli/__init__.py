@@ -33,6 +33,7 @@ COMMANDS = {
     "debug": ("debug", "Run briefly to find faults: default, fdr, limit, overfit or profiler."),
     "show-config": ("show_config", "Show the config as a command would compose it, and explain it."),
     "check": ("check", "Find what is wrong with a config before it costs an hour."),
+    "parse-conllu": ("parse_conllu", "Look into treebanks in CoNLL-U: count, draw, validate, convert."),
     "list": ("list_", "List the groups of configs and their options."),
     "doctor": ("doctor", "Tell what is installed, what is found here and what is wrong."),
     "runs": ("runs", "List runs, show one."),
@@ -107,6 +108,11 @@ def run(argv: list[str]) -> int:
         return int(application(argv[:1])(argv, prog_name="dlctl", standalone_mode=False) or 0)
     except (Exception, KeyboardInterrupt, Interrupted) as error:
         return _failed(error, argv, traceback)
+    except SystemExit as error:
+        # Typer and Rich leave so where nobody reads on.
+        if isinstance(error.__context__, BrokenPipeError):
+            return _failed(error.__context__, argv, traceback)
+        raise
 
 
 def _refuse_multirun(argv: list[str]) -> None:
