@@ -140,25 +140,6 @@ def splits() -> Offers:
     return [("train", ""), ("val", ""), ("test", "")]
 
 
-def formats() -> Offers:
-    """The forms in which ``parse-conllu`` gives sentences."""
-    return [
-        ("table", "rows with names above"),
-        ("tree", "the dependency tree, drawn"),
-        ("conllu", "as they were, byte for byte"),
-        ("json", "one object, all cells typed"),
-        ("jsonl", "an object a sentence"),
-        ("csv", "a row a token"),
-        ("parquet", "a row a token, typed"),
-        ("text", "the sentences as they were written"),
-    ]
-
-
-def levels() -> Offers:
-    """The levels of rules that ``parse-conllu`` validates by."""
-    return [("1", "lines, columns and ids"), ("2", "annotation too")]
-
-
 def checkpoints() -> Offers:
     """Which checkpoint of a run; for the path of one, shells offer files."""
     return [("best", "by the monitored metric"), ("last", "the newest")]

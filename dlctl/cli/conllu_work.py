@@ -1,17 +1,17 @@
 """Treebanks, one after the other or in several processes: what is asked of each, answered in order."""
 
-import io
 import os
 import shlex
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby, repeat
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from dlctl.data.conllu_export import FORMS, Piece
 from dlctl.data.conllu_parser import read
@@ -206,38 +206,34 @@ def _form(task: Task) -> Callable[..., object]:
     return lambda sentence: [*heading(sentence, task.width), *draws(sentence, task.width)]
 
 
-class _Counted(io.FileIO):
-    """A file that tells how much of it has been read."""
+class _Counted:
+    """A stream that tells how much of it has been read."""
 
-    advance: Callable[[int], None]
+    def __init__(self, stream: IO[bytes], name: str, advance: Callable[[int], None]) -> None:
+        self.name = name
+        self._stream, self._advance = stream, advance
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        found = super().read(-1 if size is None else size) or b""
-        self.advance(len(found))
+    def read(self, size: int = -1) -> bytes:
+        found = self._stream.read(size)
+        self._advance(len(found))
         return found
 
 
-class _Named:
-    """A source without a stream of its own."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-
-    def __enter__(self) -> str:
-        return self.file
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def _opened(file: str, advance: Callable[[int], None]) -> "_Counted | _Named":
-    """A file whose reading is counted; standard input, and what cannot be opened, by name."""
-    with suppress(OSError):
-        if file != "-" and not Path(file).is_dir():
-            counted = _Counted(file)
-            counted.advance = advance
-            return counted
-    return _Named(file)
+@contextmanager
+def _opened(file: str, advance: Callable[[int], None]) -> Iterator[Any]:
+    """A file or standard input, whose reading is counted; the parser says why one cannot be opened."""
+    if file == "-":
+        if sys.stdin is None:
+            raise NotFoundError("cannot read standard input: it is closed")
+        yield _Counted(sys.stdin.buffer, "<stdin>", advance)
+        return
+    try:
+        stream = Path(file).open("rb", buffering=0)  # noqa: SIM115 - closed below
+    except OSError:
+        yield file
+        return
+    with stream:
+        yield _Counted(stream, file, advance)
 
 
 def _in_processes(

@@ -9,10 +9,21 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dlctl.cli import complete, options, render
+from dlctl.cli import options, render
 from dlctl.errors import Diagnostic, Interrupted, NotFoundError, UsageError
 
-FORMATS = tuple(name for name, _ in complete.formats())
+# The forms in which sentences are given, and a word about each.
+FORMATS = {
+    "table": "rows with names above",
+    "tree": "the dependency tree, drawn",
+    "conllu": "as they were, byte for byte",
+    "json": "one object, all cells typed",
+    "jsonl": "an object a sentence",
+    "csv": "a row a token",
+    "parquet": "a row a token, typed",
+    "text": "the sentences as they were written",
+}
+LEVELS = {"1": "lines, columns and ids", "2": "annotation too"}
 
 
 Files = Annotated[
@@ -26,8 +37,8 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT",
-        help=f"The sentences as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
-        autocompletion=complete.formats,
+        help=f"The sentences as {', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]}.",
+        autocompletion=lambda: [*FORMATS.items()],
     ),
 ]
 Output = Annotated[
@@ -46,7 +57,7 @@ Level = Annotated[
         "--level",
         metavar="1|2",
         help="Rules of 1: lines, columns and ids; 2, the default: of annotation too.",
-        autocompletion=complete.levels,
+        autocompletion=lambda: [*LEVELS.items()],
     ),
 ]
 Tolerant = Annotated[
@@ -117,7 +128,7 @@ def _refuse_nonsense(
         close = get_close_matches(format, FORMATS)
         hint = f"did you mean --format {close[0]}?" if close else f"--format {', '.join(FORMATS)}"
         raise UsageError(f"there is no format '{format}'", hint=hint, suggestions=close)
-    if level not in (None, "1", "2"):
+    if level not in (None, *LEVELS):
         raise UsageError(f"there is no level '{level}' of rules", hint="--level 1 or 2")
     if level and not validate:
         raise UsageError("--level goes with --validate")

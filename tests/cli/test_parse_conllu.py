@@ -547,6 +547,30 @@ def test_an_output_that_is_no_file_is_written_to(bank: Dlctl) -> None:
     assert (bank.root / "pipe").is_fifo()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("words", ["", "--json", "--format json", "--format csv"])
+def test_a_full_disk_is_told(bank: Dlctl, words: str) -> None:
+    command = [sys.executable, "-m", "dlctl", "parse-conllu", "a.conllu", *words.split()]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=bank.root, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: cannot write what was found: No space left on device\n",
+    )
+
+
+def test_closed_streams_are_nobody_who_listens(bank: Dlctl) -> None:
+    command = [sys.executable, "-m", "dlctl", "parse-conllu", "a.conllu"]
+    script = '"$@" >&-; echo $?; "$@" --output a.csv 2>&-; echo $?'
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *command], cwd=bank.root, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("0\n0\n", "")
+    assert (bank.root / "a.csv").exists()
+
+
 def test_archives_and_standard_input(bank: Dlctl) -> None:
     with zipfile.ZipFile(bank.root / "all.zip", "w") as archive:
         archive.writestr("x/a.conllu", TEXT)
@@ -559,6 +583,11 @@ def test_archives_and_standard_input(bank: Dlctl) -> None:
     with (bank.root / "a.conllu").open("rb") as stream:
         done = subprocess.run(command, stdin=stream, cwd=bank.root, capture_output=True, check=True)
     assert done.stdout.decode() == SUMMARY.replace("a.conllu", "<stdin>", 1)
+    closed = subprocess.run(
+        ["bash", "-c", '"$@" <&-', "bash", *command], cwd=bank.root, capture_output=True, check=False
+    )
+    assert closed.stderr.decode() == "error: cannot read standard input: it is closed\n"
+    assert closed.returncode == 4
     done = subprocess.run(
         [*command, "--format", "text"], input=b"1\tA\n\n", cwd=bank.root, capture_output=True, check=False
     )
