@@ -14,7 +14,7 @@ Pruned (BaseException)       a search stopped a trial that promised nothing
 import errno
 import signal
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from dlctl.project import Place
@@ -110,6 +110,10 @@ class ConlluError(ConfigError):
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(str(diagnostic), hint=f"all faults: dlctl parse-conllu --validate {diagnostic.file}")
         self.diagnostic = diagnostic
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Between processes an exception is made again of its arguments, which are not those of Exception.
+        return type(self), (self.diagnostic,), self.__dict__
 
     @property
     def file(self) -> str:

@@ -14,7 +14,7 @@ PACKAGE = Path(dlctl.__file__).parent
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "optuna", "plotly", "questionary", "torchvision"}
 # Left may import right; everything may import the modules that `imports` leaves out, and the package itself.
 ALLOWED = {
-    "cli": {"sweep", "pipeline", "scaffold", "composition", "runs", "migration", "project", "utils"},
+    "cli": {"sweep", "pipeline", "scaffold", "composition", "runs", "migration", "project", "utils", "data"},
     "scaffold": {"composition", "runs", "project"},
     "sweep": {"pipeline", "composition", "runs", "project"},
     "pipeline": {"runs", "utils", "project"},
@@ -78,6 +78,8 @@ def test_parts_import_only_what_they_may(part: str) -> None:
         ("new data mine --dry-run", HEAVY),
         ("new experiment mine --dry-run", HEAVY - {"hydra", "omegaconf"}),
         ("doctor --help", HEAVY | {"yaml"}),
+        ("parse-conllu --help", HEAVY | {"yaml"}),
+        ("parse-conllu nothing.conllu", HEAVY | {"yaml", "pydantic", "pyarrow"}),
     ],
 )
 def test_what_does_not_train_imports_nothing_heavy(words: str, light: set[str], tmp_path: Path) -> None:
@@ -91,6 +93,14 @@ def test_what_does_not_train_imports_nothing_heavy(words: str, light: set[str], 
     loaded = set(done.stdout.rpartition("@")[2].split())
     assert "typer" in loaded
     assert not loaded & light
+
+
+def test_commands_know_no_data_but_treebanks() -> None:
+    for file in (PACKAGE / "cli").rglob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+        data = {str(node.module) for node in nodes if str(node.module).startswith("dlctl.data")}
+        assert all(name.startswith("dlctl.data.conllu_") for name in data), file
+        assert "dlctl.data.conllu_datamodule" not in data
 
 
 def test_files_and_functions_stay_short() -> None:

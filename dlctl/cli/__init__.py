@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dlctl import __version__
 from dlctl.cli import complete, words
-from dlctl.errors import DlctlError, Interrupted, UsageError
+from dlctl.errors import DlctlError, Interrupted, UsageError, disk_full
 
 # The commands that compose a config, and whose users may know Hydra's options.
 _COMPOSING = ("train", "debug", "eval", "predict", "show-config", "check", "sweep")
@@ -33,6 +34,7 @@ COMMANDS = {
     "debug": ("debug", "Run briefly to find faults: default, fdr, limit, overfit or profiler."),
     "show-config": ("show_config", "Show the config as a command would compose it, and explain it."),
     "check": ("check", "Find what is wrong with a config before it costs an hour."),
+    "parse-conllu": ("parse_conllu", "Look into treebanks in CoNLL-U: count, draw, validate, convert."),
     "list": ("list_", "List the groups of configs and their options."),
     "doctor": ("doctor", "Tell what is installed, what is found here and what is wrong."),
     "runs": ("runs", "List runs, show one."),
@@ -85,6 +87,10 @@ def main() -> None:
         # would be a tenth of the wait.
         gc.disable()
         os._exit(run([]))
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by who started this: what is printed goes nowhere.
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
     sys.exit(run(sys.argv[1:]))
 
 
@@ -107,6 +113,11 @@ def run(argv: list[str]) -> int:
         return int(application(argv[:1])(argv, prog_name="dlctl", standalone_mode=False) or 0)
     except (Exception, KeyboardInterrupt, Interrupted) as error:
         return _failed(error, argv, traceback)
+    except SystemExit as error:
+        # Typer and Rich leave so where nobody reads on.
+        if isinstance(error.__context__, BrokenPipeError):
+            return _failed(error.__context__, argv, traceback)
+        raise
 
 
 def _refuse_multirun(argv: list[str]) -> None:
@@ -136,7 +147,11 @@ def _failed(error: BaseException, argv: list[str], traceback: bool) -> int:
         return 130
     told = error if isinstance(error, DlctlError) else _told(error, argv)
     as_json = "--json" in argv or "--format=json" in argv or ("--format", "json") in pairwise(argv)
-    render.error(told, as_json=as_json)
+    try:
+        render.error(told, as_json=as_json)
+    except OSError:
+        # Nothing more goes to stdout, and that is what is to be told.
+        render.error(told, as_json=False)
     return told.exit_code
 
 
@@ -148,4 +163,6 @@ def _told(error: BaseException, argv: list[str]) -> DlctlError:
         return UsageError(str(error.format_message()).rstrip("."), hint=f"see {help_of}")
     if isinstance(error, OSError) and error.filename:
         return DlctlError(f"{error.strerror}: {error.filename}")
+    if (full := disk_full(error)) is not None:
+        return DlctlError(f"cannot write what was found: {full.strerror}")
     return DlctlError(f"{type(error).__name__}: {error}", hint="a fault of dlctl; --traceback shows where")

@@ -1,0 +1,109 @@
+"""Where ``parse-conllu`` writes: stdout, or a file that is whole or not there; packed if its name says so."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from dlctl.errors import ConfigError, UsageError
+
+# The end of a name -> the format of the file.
+_SUFFIXES = {f".{name}": name for name in ("conllu", "json", "jsonl", "csv", "parquet")} | {".txt": "text"}
+_PACKED = (".gz", ".xz", ".bz2")
+_IN_MEMORY = 1 << 24
+
+
+def format_of(name: str) -> str | None:
+    """The format that the name of a file tells."""
+    path = Path(name)
+    return _SUFFIXES.get((path.with_suffix("") if path.suffix in _PACKED else path).suffix)
+
+
+def check(format: str | None, output: str | None, files: Sequence[str]) -> None:
+    """Find out before the work whether its result can be written, and at nobody's expense.
+
+    Raises:
+        ConfigError: it cannot.
+        UsageError: it would be written over what is read, or is not for terminals.
+    """
+    if format == "parquet":
+        from dlctl.data.conllu_writers import need_parquet
+
+        need_parquet()
+        if output in (None, "-") and sys.stdout.isatty():
+            raise UsageError("Parquet is nothing to look at", hint="--output FILE.parquet")
+    if output in (None, "-"):
+        return
+    path = Path(str(output))
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path if path.exists() else path.absolute().parent, os.W_OK) and not path.is_dir()
+    except OSError:
+        writable = False
+    if not writable:
+        raise ConfigError(f"cannot write {output}", hint="name another file: --output FILE")
+    if path.exists() and stat.S_ISREG(path.stat().st_mode):
+        same = [each for each in files if os.path.samestat(path.stat(), _stat(each))]
+        if same:
+            raise UsageError(
+                f"{output} is read and would be overwritten", hint="name another file: --output FILE"
+            )
+
+
+def _stat(file: str) -> os.stat_result:
+    return os.fstat(0) if file == "-" else Path(file).stat()
+
+
+def stdout_is_file() -> bool:
+    """Whether results go to a file, in which nobody sees them come."""
+    try:
+        return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def target(name: str | None, *, whole: bool) -> "Iterator[IO[bytes]]":
+    """Where results go: a file, which is there when all is written, or stdout."""
+    if name is not None and (not Path(name).exists() or Path(name).is_file()):
+        from dlctl.files import atomic_file
+
+        # What a link points to is replaced, not the link.
+        with atomic_file(Path(name).resolve()) as stream, _packing(name, stream) as packed:
+            yield packed
+    elif name is not None:
+        with Path(name).open("wb") as stream:
+            yield stream
+    elif whole:
+        with SpooledTemporaryFile(_IN_MEMORY) as held:
+            yield held
+            held.seek(0)
+            shutil.copyfileobj(held, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    else:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _packing(name: str, stream: IO[bytes]) -> "Iterator[Any]":
+    """A stream that packs what goes to a file with such a name."""
+    import bz2
+    import gzip
+    import lzma
+
+    packed: Any = stream
+    if name.endswith(".gz"):
+        packed = gzip.GzipFile("", "wb", fileobj=stream, mtime=0)
+    elif name.endswith(".xz"):
+        packed = lzma.LZMAFile(stream, "wb")  # noqa: SIM115 - closed below
+    elif name.endswith(".bz2"):
+        packed = bz2.BZ2File(stream, "wb")
+    yield packed
+    if packed is not stream:
+        packed.close()
