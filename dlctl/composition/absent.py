@@ -6,7 +6,7 @@ from hydra.core.override_parser.types import Override
 
 from dlctl.composition.defaults import WHOLE, Entry, entries
 from dlctl.composition.faults import close, meant
-from dlctl.composition.file_faults import names_package, unpackaged
+from dlctl.composition.file_faults import header, names_package, unpackaged
 from dlctl.composition.reach import Reach, Unused, chosen
 from dlctl.errors import ConfigError, DlctlError
 from dlctl.project import Place, Project, shown
@@ -87,6 +87,8 @@ def _unused(project: Project, name: str, unused: Unused, found: Reach) -> Config
     whole = str(inside).partition("/")[0]
     if entry and whole in WHOLE and f"@{whole}" in key and not names_package(entry.file):
         return unpackaged(entry.file, whole)
+    if entry and "@" in key and (misspelt := next(header(entry.file), None)):
+        return misspelt
     if entry and not project.options(group) and not group.startswith("hydra/"):
         return no_option(project, group, entry.written, entry)
     options = ", ".join(project.options(group)) or "none"

@@ -6,10 +6,15 @@ What cannot be told from source passes.
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from dlctl.composition.source import DEPTH, Module, follow, locate
 
-Scalar = bool | int | float | str
+# What a config gives: of a list only that it is one; None for null.
+Scalar = bool | int | float | str | list[Any] | None
+
+
+_CONTAINERS = ("list", "tuple", "set", "List", "Tuple", "Set")
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def _accepts(module: Module, node: ast.expr, value: Scalar, depth: int) -> bool:
         case ast.Constant(value=str(text)):
             return _accepts(module, _expression(text), value, depth - 1)
         case ast.Constant(value=None):
-            return False
+            return value is None
         case ast.BinOp(op=ast.BitOr(), left=left, right=right):
             return any(_accepts(module, side, value, depth) for side in (left, right))
         case ast.Subscript(value=outer, slice=inner):
@@ -88,6 +93,8 @@ def _accepts(module: Module, node: ast.expr, value: Scalar, depth: int) -> bool:
 def _accepts_generic(module: Module, outer: ast.expr, inner: ast.expr, value: Scalar, depth: int) -> bool:
     items = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
     match _last(outer):
+        case "Optional" if value is None:
+            return True
         case "Optional" | "Union":
             return any(_accepts(module, item, value, depth) for item in items)
         case "Literal":
@@ -98,12 +105,14 @@ def _accepts_generic(module: Module, outer: ast.expr, inner: ast.expr, value: Sc
             )
         case "Annotated" | "Final":
             return _accepts(module, items[0], value, depth)
-        case "list" | "List" | "dict" | "Dict" | "tuple" | "Tuple" | "set" | "Set" | "type":
+        case "list" | "List" | "tuple" | "Tuple" | "set" | "Set":
+            return isinstance(value, list)
+        case "dict" | "Dict" | "type":
             return False
         case "Type" | "Callable" | "Mapping" | "MutableMapping":
             return False
         case "Sequence" | "Iterable" | "Collection":
-            return isinstance(value, str)
+            return isinstance(value, str | list)
     return True
 
 
@@ -117,7 +126,11 @@ def _accepts_name(module: Module, node: ast.expr, value: Scalar, depth: int) -> 
             return isinstance(value, int | float)
         case "str" | "Path" | "PathLike":
             return isinstance(value, str)
-        case "None" | "list" | "dict" | "tuple" | "set" | "List" | "Dict" | "Callable":
+        case "list" | "tuple" | "set" | "List" | "Tuple" | "Set" | "Sequence" | "Iterable" | "Collection":
+            return isinstance(value, list) or (isinstance(value, str) and _last(node) not in _CONTAINERS)
+        case "None":
+            return value is None
+        case "dict" | "Dict" | "Callable":
             return False
         case "Any" | "object":
             return True

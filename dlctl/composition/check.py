@@ -47,6 +47,7 @@ def faults(composed: Composed, *, imports: bool = True, searched: bool = False) 
     found += _unpackaged(composed)
     found += targets.faults(composed, config, imports=imports)
     found += _metrics(composed, config, searched)
+    found += _modes(composed, config)
     found += _paths(composed, config)
     found += _search(composed)
     found += _strays(composed, config)
@@ -82,6 +83,19 @@ def _metrics(composed: Composed, config: dict[str, Any], searched: bool) -> Iter
         message = f"the metric '{name}' is logged nowhere in the code of {target}"
         hint = told.meant(close) or f"it logs {', '.join(names) or 'nothing'}"
         yield told.blamed(composed, keys, message, "metric", hint, close)
+
+
+def _modes(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
+    """Directions in which no callback of Lightning watches a metric; its annotations take any word."""
+    callbacks = config.get("callbacks")
+    for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
+        mode = node.get("mode") if isinstance(node, dict) and "monitor" in node else None
+        watches = mode is not None and str(node.get("_target_")).startswith(("lightning.", "pytorch_lightning."))
+        if watches and mode not in ("min", "max", "???") and "${" not in str(mode):
+            keys: Keys = ("callbacks", name, "mode")
+            close = told.close(str(mode), ("min", "max"), cutoff=0.5)
+            message = f"'{mode}' does not fit '{dotted(keys)}', which takes min or max"
+            yield told.blamed(composed, keys, message, "value", told.meant(close), close)
 
 
 def _unpackaged(composed: Composed) -> Iterator[ConfigError]:

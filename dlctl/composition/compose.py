@@ -1,6 +1,7 @@
 """Overrides -> config: the one place that touches Hydra's machinery."""
 
 import copy
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,8 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf, grammar_parser, open_dict
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from dlctl import redact
 from dlctl.composition.keys import Keys
@@ -138,7 +139,7 @@ class Composed:
         hydra = OmegaConf.create({"hydra": self.full.hydra})
         for name, node in {
             "hydra.yaml": hydra,
-            "overrides.yaml": OmegaConf.create(list(self.overrides)),
+            "overrides.yaml": list(self.overrides),
         }.items():
             (folder / name).write_text(redact.text(to_yaml(node)), encoding="utf-8")
         (folder / "config.yaml").write_text(self.source(), encoding="utf-8")
@@ -151,8 +152,8 @@ def load(project: Project, folder: Path) -> Composed:
     setup_globals()
     config["hydra"] = hydra["hydra"]
     OmegaConf.set_struct(config, True)
-    overrides = said.read_text(encoding="utf-8") if said.is_file() else "[]"
-    return Composed(project, "train", config, tuple(map(str, OmegaConf.create(overrides))))
+    overrides = yaml.safe_load(said.read_text(encoding="utf-8")) if said.is_file() else []
+    return Composed(project, "train", config, tuple(map(str, overrides or [])))
 
 
 def read(file: Path) -> DictConfig:
@@ -203,13 +204,10 @@ def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Compo
     raise_all(found)
     own = [item for item in parsed if not item.is_hydra_override()]
     with open_dict(full):
-        full.hydra.overrides.task = [line_of(item) for item in own]
-        full.hydra.job.override_dirname = get_overrides_dirname(
-            own,
-            kv_sep="=",
-            item_sep=",",
-            exclude_keys=full.hydra.job.config.override_dirname.exclude_keys,
-        )
+        full.hydra.overrides.task = [literal(line_of(item)) for item in own]
+        excluded = full.hydra.job.config.override_dirname.exclude_keys
+        name = get_overrides_dirname(own, kv_sep="=", item_sep=",", exclude_keys=excluded)
+        full.hydra.job.override_dirname = literal(name)
     return composed
 
 
@@ -294,6 +292,15 @@ def _faults() -> Any:
     from dlctl.composition import faults
 
     return faults
+
+
+def literal(text: str) -> str:
+    """An override as a value of a config, which refuses ``"${f:\\"a\\"}"``: escaped twice it is no interpolation."""
+    try:
+        grammar_parser.parse(text)
+        return text
+    except GrammarParseError:
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
 
 
 def line_of(item: Override) -> str:

@@ -70,8 +70,8 @@ def values(file: Path) -> Any:
 
 @contextmanager
 def replaced(contents: Mapping[Path, Any]) -> Iterator[None]:
-    """Let files hold something else for a while."""
-    token = _REPLACED.set(contents)
+    """Let files hold something else for a while, on top of what has been replaced already."""
+    token = _REPLACED.set({**_REPLACED.get(), **contents})
     try:
         yield
     finally:
@@ -110,6 +110,19 @@ def find(node: yaml.Node | None, path: Sequence[str | int]) -> tuple[int, int, y
         else:
             return (depth, line, node) if depth and node else None
     return (len(path), line, node) if node else None
+
+
+def on_line(file: Path, line: int) -> tuple[str, ...]:
+    """The way down to the first key that stands on a line; empty if none does."""
+
+    def look(node: yaml.Node | None, way: tuple[str, ...]) -> tuple[str, ...]:
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            below = (*way, str(key.value))
+            if found := below if key.start_mark.line + 1 == line else look(value, below):
+                return found
+        return ()
+
+    return look(nodes(file), ())
 
 
 def _is(node: yaml.Node, key: str | int) -> bool:

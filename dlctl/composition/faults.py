@@ -1,6 +1,7 @@
 """Composition errors in the user's terms: what is wrong, where, and what would be right."""
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,8 @@ def unparsable(text: str, error: Exception) -> ConfigError:
     elif match := re.search(r"\b(interval|range)\(", value):
         hint = f"{match[1]} takes numbers: {key}={match[1]}(1,10)"
     elif any(sign in value for sign in "=#:{}()[] "):
-        hint = f"""quote the value, and the whole for the shell: '{key}="{value}"'"""
+        whole = shlex.quote('{}="{}"'.format(key, value.replace('"', '\\"')))
+        hint = f"quote the value, and the whole for the shell: {whole}"
     said = "" if reason.startswith("LexerNoViableAlt") else f": {reason}"
     return ConfigError(f"cannot read the override '{text}'{said}", hint=hint, key=key)
 
@@ -58,6 +60,9 @@ def bad_override(composed: "Composed", before: DictConfig, item: Override, error
     """An override of a key that is not there, or of one that cannot take it."""
     key = item.key_or_group
     cause = error.__cause__ or error.__context__ or error
+    if isinstance(cause, GrammarParseError):
+        message = f"the interpolation in '{item.input_line}' cannot be read: {first_line(cause)}"
+        return ConfigError(message, hint="an interpolation is written ${section.key}", key=key)
     if item.is_delete():
         return _unknown(composed, before, key, hint=None)
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):

@@ -68,13 +68,18 @@ def unpackaged(file: Path, group: str) -> ConfigError:
 
 def holds_no_config(file: Path, kind: str) -> ConfigError:
     """A file that holds a list or a word."""
-    message, hint = f"the file holds a {kind}", "a config is written as key: value"
+    what = {"list": "a list", "str": "a word"}.get(kind, "a single value")
+    message, hint = f"the file holds {what}", "a config is written as key: value"
     return ConfigError(message, hint=hint, place=Place(file, 1), topic="yaml")
 
 
 def broken_yaml(error: yaml.YAMLError) -> ConfigError:
     """A file that is not YAML: the place, the line itself and a caret below what is wrong."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    context, began = getattr(error, "context", None) or "", getattr(error, "context_mark", None)
+    if began and re.search("simple key|quoted scalar", context):
+        # What is not closed, or lacks its colon, is noticed lines later.
+        mark = began
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or first_line(error)
     if mark is None or not Path(mark.name).is_file():
         file = Path(str(getattr(error, "name", "")))
@@ -87,6 +92,8 @@ def broken_yaml(error: yaml.YAMLError) -> ConfigError:
         # What is missing at the end of the file is missing behind the last thing in it.
         number -= 1
         column = len(lines[number]) if number < len(lines) else 0
+    if began and "flow" in context and began.line != number:
+        problem += f" (of what line {began.line + 1} opens)"
     return _pointed(Path(mark.name), lines, number, column, problem)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 Keys = tuple[str | int, ...]
 # Of ${oc.env:X,${paths.y}} the inner one; what surrounds it matches once that is taken out. Braces of an
 # argument, {a: 1} or "}", are part of it.
-_INNERMOST = re.compile(r"""\$\{((?:[^${}"']|"[^"$]*"|'[^'$]*'|\{[^${}]*\}|["'])*?)\}""")
+_INNERMOST = re.compile(r"""(?<!\\)\$\{((?:[^${}"']|"[^"$]*"|'[^'$]*'|\{[^${}]*\}|["'])*?)\}""")
 
 
 def dotted(keys: Keys) -> str:

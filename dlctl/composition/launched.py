@@ -9,7 +9,8 @@ from typing import Any
 
 from dlctl.composition import check, config_files, repair
 from dlctl.composition.compose import Composed, compose
-from dlctl.composition.defaults import WHOLE, entries
+from dlctl.composition.defaults import WHOLE, Entry, entries
+from dlctl.composition.keys import at, word
 from dlctl.errors import DlctlError, several
 from dlctl.project import Place, Project
 
@@ -22,15 +23,21 @@ class Launched:
     """What could be composed of a command line.
 
     Attributes:
+        project: whose configs.
+        lines: overrides.
+        name: the primary config.
         composed: the config, perhaps with mistakes taken out; None if there is none to look at.
-        faults: what is wrong with it, and what kept it from composing.
+        refused: what kept it from composing.
+        faults: what is wrong with what was composed.
         repaired: what was put in the place of files.
         lost: the parts of the config of which it is not known what they would have been; "" is all of it.
     """
 
     project: Project
     lines: list[str]
+    name: str = "train"
     composed: Composed | None = None
+    refused: list[DlctlError] = field(default_factory=list)
     faults: list[DlctlError] = field(default_factory=list)
     repaired: dict[Path, Any] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
@@ -40,12 +47,12 @@ class Launched:
         for _ in range(_ROUNDS):
             with config_files.replaced(dict(self.repaired)):
                 try:
-                    self.composed = compose(self.project, "train", self.lines)
-                    self.faults += self._sure(check.faults(self.composed))
+                    self.composed = compose(self.project, self.name, self.lines)
+                    self.faults = self._sure(check.faults(self.composed))
                     return
                 except DlctlError as error:
                     found = several(error)
-            self.faults += self._sure(found)
+            self.refused += self._sure(found)
             mended = [self._put_right(fault) for fault in found]
             if not any(mended):
                 return
@@ -55,13 +62,19 @@ class Launched:
         if fault.place is None:
             return self._override(fault)
         if fault.place.file in self.repaired or not (found := repair.one_file(fault.place.file))[0]:
-            return fault.topic == "defaults" and self._entry(fault, fault.place)
-        self.faults += found[0]
+            return self._line(fault, fault.place)
+        self.refused += found[0]
         if found[1] == {}:
             self.lost.add(_part(self.project, fault.place.file))
         if found[1] is not None:
             self.repaired[fault.place.file] = found[1]
-        return found[1] is not None or (fault.topic == "defaults" and self._entry(fault, fault.place))
+        return found[1] is not None or self._line(fault, fault.place)
+
+    def _line(self, fault: DlctlError, place: Place) -> bool:
+        """Put the line right that a fault is about."""
+        if fault.topic == "defaults":
+            return self._entry(fault, place)
+        return fault.topic == "value" and self._key(place)
 
     def _override(self, fault: DlctlError) -> bool:
         """Choose what was probably meant; leave other overrides out."""
@@ -82,22 +95,38 @@ class Launched:
         """Put the option that was probably meant into a defaults list, or leave the entry out."""
         content = self.repaired.get(place.file) or config_files.values(place.file)
         content = copy.deepcopy(content)
-        entry = next((each for each in entries(place.file) if each.line == place.line), None)
         listed = content.get("defaults") if isinstance(content, dict) else None
-        if entry is None or not isinstance(listed, list):
-            return False
-        for number, item in enumerate(listed):
-            options = list(item.values()) if isinstance(item, dict) else []
-            if options != [entry.written] or entry.name not in next(iter(item)):
+        named = [each for each in entries(place.file) if each.line == place.line]
+        for number, item in enumerate(listed if isinstance(listed, list) else []):
+            entry = next((each for each in named if _writes(item, each)), None)
+            if entry is None or (len(named) > 1 and fault.key and fault.key not in entry.name):
                 continue
             similar = fault.suggestions if fault.key and fault.key in entry.name else ()
-            listed[number : number + 1] = [{next(iter(item)): similar[0]}] if similar else []
+            listed[number : number + 1] = self._meant(item, str(fault.key), similar[0]) if similar else []
             if len(similar) != 1:
-                name = entry.name.strip("/")
+                name = entry.name.strip("/") if entry.options is not None else str(fault.key)
                 self.lost.add("" if name.partition("/")[0] in WHOLE else name)
             self.repaired[place.file] = content
             return True
         return False
+
+    def _meant(self, item: Any, group: str, similar: str) -> list[Any]:
+        """An entry with the option, or the group, that was probably meant; none of several options."""
+        key, option = next(iter(item.items())) if isinstance(item, dict) else (None, None)
+        if key is None or isinstance(option, list):
+            return []
+        known = self.project.options(group)
+        return [{key: similar}] if known else [{key.replace(group, similar): option}]
+
+    def _key(self, place: Place) -> bool:
+        """Leave a key out whose value does not fit."""
+        content = self.repaired.get(place.file) or config_files.values(place.file)
+        keys = config_files.on_line(place.file, place.line)
+        content = copy.deepcopy(content)
+        if not keys or keys[0] == "defaults" or not isinstance(at(content, keys[:-1]), dict):
+            return False
+        self.repaired[place.file] = content
+        return at(content, keys[:-1]).pop(keys[-1], None) is not None
 
     def _sure(self, faults: Sequence[DlctlError]) -> list[DlctlError]:
         """Those faults that do not follow from what is lost."""
@@ -111,6 +140,13 @@ class Launched:
             return True
         said = f"{fault.key} {fault.message}"
         return any(re.search(rf"(?<![\w.]){re.escape(part)}(?!\w)", said) for part in self.lost if part)
+
+
+def _writes(item: Any, entry: Entry) -> bool:
+    """Whether an item of a defaults list is what an entry was read from."""
+    key, given = next(iter(item.items())) if isinstance(item, dict) and item else (item, ...)
+    options = None if given is ... else tuple(map(word, given if isinstance(given, list) else [given]))
+    return (str(key).split() or [""])[-1].partition("@")[0] == entry.name and options == entry.options
 
 
 def _part(project: Project, file: Path) -> str:

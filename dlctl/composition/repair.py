@@ -1,7 +1,6 @@
 """Configs with their own mistakes taken out, so that one mistake does not hide the next."""
 
 import copy
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,10 +36,7 @@ def files(root: Path, repaired: dict[Path, Any]) -> Iterator[DlctlError]:
 
 
 def defaults(
-    project: Project,
-    root: Path,
-    compositions: Iterable[tuple[str, list[str]]],
-    repaired: dict[Path, Any],
+    project: Project, root: Path, compositions: Iterable[tuple[str, list[str]]]
 ) -> Iterator[DlctlError]:
     """What defaults lists ask for and what is not there.
 
@@ -50,7 +46,6 @@ def defaults(
         project: whose configs.
         root: the folder whose files are looked at.
         compositions: primary configs and the choices with which each is composed.
-        repaired: what to go on with in the place of files; takes those files too that lack these entries.
     """
     in_play: set[Path] = set()
     found: list[DlctlError] = []
@@ -61,15 +56,7 @@ def defaults(
         in_play |= set(asked.files.values())
         found += absent(project, name, asked, choices)
     found += [fault for file, fault in gone if file not in in_play]
-    wrong: dict[Path, set[int]] = defaultdict(set)
-    for fault in found:
-        if fault.place and fault.place.file.is_relative_to(root):
-            wrong[fault.place.file].add(fault.place.line)
-            yield fault
-    for file, lines in wrong.items():
-        content = repaired.get(file)
-        repaired[file] = copy.deepcopy(config_files.values(file)) if content is None else content
-        _leave_out(repaired[file], file, lines)
+    yield from (fault for fault in found if fault.place and fault.place.file.is_relative_to(root))
 
 
 def _gone(project: Project, root: Path) -> list[tuple[Path, DlctlError]]:

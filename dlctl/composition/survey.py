@@ -14,7 +14,7 @@ from dlctl.composition.defaults import WHOLE
 from dlctl.composition.file_faults import by_itself
 from dlctl.composition.launched import Launched
 from dlctl.composition.resolvers import registered
-from dlctl.errors import DlctlError, several
+from dlctl.errors import DlctlError
 from dlctl.project import Project, shown
 
 
@@ -61,7 +61,7 @@ def launched(project: Project, overrides: Sequence[str]) -> Report:
     """
     found = Launched(project, list(overrides))
     found.compose()
-    report = Report(found.faults)
+    report = Report([*found.refused, *found.faults])
     if composed := found.composed:
         report.notes, report.composed = check.extras(composed), 1
         own = project.configs or project.packaged
@@ -84,8 +84,7 @@ def everything(project: Project) -> Report:
     results: list[_Result] = []
     with config_files.replaced(repaired):
         compositions = list(_compositions(project, root))
-        report.faults += repair.defaults(project, root, [each[:2] for each in compositions], repaired)
-    with config_files.replaced(repaired):
+        report.faults += repair.defaults(project, root, [each[:2] for each in compositions])
         for name, overrides, whole in compositions:
             results.append(_composition(project, name, overrides, whole, set(repaired), report))
         results = list(_searches_with_experiments(project, compositions, results))
@@ -108,7 +107,7 @@ def _compositions(project: Project, root: Path) -> Iterator[tuple[str, list[str]
     chosen = _choices(project)
     for file in sorted(root.rglob("*.yaml")):
         group = str(file.parent.relative_to(root))
-        if group == ".":
+        if group == "." or not file.is_file():
             continue
         whole = next((name for name in WHOLE if f"{group}/".startswith(f"{name}/")), None)
         if whole is not None:
@@ -134,28 +133,31 @@ def _quoted(option: str) -> str:
 
 
 def _choices(project: Project) -> dict[str, Any]:
-    try:
-        return compose(project, "train").choices
-    except DlctlError:
-        return {}
+    """What the train config chooses, if need be once its mistakes are put right."""
+    train = Launched(project, [])
+    train.compose()
+    return train.composed.choices if train.composed else {}
 
 
 def _composition(
     project: Project, name: str, overrides: list[str], whole: bool, broken: set[Path], report: Report
 ) -> _Result:
     """Compose a config and check it."""
-    try:
-        composed = compose(project, name, overrides)
-    except DlctlError as error:
-        found = several(error)
-        for fault in found:
-            if fault.place is None:
-                fault.message += f" (in {' '.join([name, *overrides])})"
-        return _Result(whole, found)
-    found = check.faults(composed)
-    report.notes += check.extras(composed)
-    result = _Result(whole, found, composed)
-    if broken and result.files & broken:
+    launched = Launched(project, list(overrides), name)
+    launched.compose()
+    for fault in launched.refused:
+        if fault.place is None:
+            fault.message += f" (in {' '.join([name, *overrides])})"
+    if launched.composed is None:
+        return _Result(whole, launched.refused)
+    found = launched.faults
+    report.notes += check.extras(launched.composed)
+    result = _Result(whole, found, launched.composed)
+    mended = {*broken, *launched.repaired}
+    with config_files.replaced(launched.repaired):
+        # To ask for the files of every config would cost a third of all.
+        uncertain = bool(mended) and not result.files.isdisjoint(mended)
+    if uncertain:
         found = [
             fault
             for fault in found
@@ -164,7 +166,7 @@ def _composition(
     # What an option or an evaluation leaves open is given by whoever chooses it.
     if not whole or name != "train":
         found = [fault for fault in found if fault.topic != "missing" or " needs " in fault.message]
-    return replace(result, faults=found)
+    return replace(result, faults=[*launched.refused, *found])
 
 
 def _searches_with_experiments(

@@ -98,7 +98,7 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
         return _no_target(composed, keys, f"{error.filename}:{error.lineno}: {error.msg}")
     if absent is None:
         wrong = _cannot_import(target) if imports and source.locate(target) is None else None
-        return _no_target(composed, keys, wrong) if wrong else None
+        return _no_target(composed, keys, wrong[0], meant(wrong[1]), wrong[1]) if wrong else None
     if uninstalled(target):
         return None
     close = get_close_matches(absent.name, absent.known, n=2, cutoff=0.6 if absent.inside else 0.9)
@@ -122,8 +122,8 @@ def _no_target(
     return blamed(composed, (*keys, "_target_"), message, "target", hint, suggestions)
 
 
-def _cannot_import(target: str) -> str | None:
-    """Why a target cannot be imported, where that is so."""
+def _cannot_import(target: str) -> tuple[str, list[str]] | None:
+    """Why a target cannot be imported, where that is so, and what may have been meant."""
     parts = target.split(".")
     for count in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:count])
@@ -134,29 +134,33 @@ def _cannot_import(target: str) -> str | None:
             with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
                 found: Any = import_module(name)
         except SystemExit:
-            return f"{target} cannot be imported: {name} ends the program"
+            return f"{target} cannot be imported: {name} ends the program", []
         except Exception as error:  # a module may raise anything
-            return f"{target} cannot be imported: {type(error).__name__}: {first_line(error)}"
+            return f"{target} cannot be imported: {type(error).__name__}: {first_line(error)}", []
         for part in parts[count:]:
             if not hasattr(found, part):
-                return f"there is no '{part}' in {name}"
-            found = getattr(found, part)
+                before, _, rest = target.partition(f"{name}.{part}")
+                close = get_close_matches(part, dir(found), n=2, cutoff=0.6)
+                return f"there is no '{part}' in {name}", [f"{before}{name}.{each}{rest}" for each in close]
+            found, name = getattr(found, part), f"{name}.{part}"
         return None
     return None
 
 
 def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator[ConfigError]:
-    """Words where a number is wanted, and words that resemble one of those that are allowed.
+    """Words and lists where a number is wanted, and words that resemble one of those that are allowed.
 
     Python does not hold anybody to annotations, and not all are true: of others nothing is said.
     """
     for name, value in node.items():
-        if str(name).startswith("_") or not isinstance(value, str) or "${" in value or value == "???":
+        given = isinstance(value, list) or (isinstance(value, str) and "${" not in value and value != "???")
+        wanted = annotation(node["_target_"], name) if given and not str(name).startswith("_") else None
+        nothing = wanted is not None and value == "None" and wanted.accepts(None)
+        if wanted is None or (wanted.accepts(value) and not nothing) or _points(composed, (*keys, name)):
             continue
-        wanted = annotation(node["_target_"], name)
-        if wanted is None or wanted.accepts(value) or _points(composed, (*keys, name)):
-            continue
-        close = get_close_matches(value, wanted.literals(), n=3, cutoff=0.5)
+        switch = ["true", "false"] if wanted.accepts(True) and not wanted.accepts(7) else []
+        words = [*wanted.literals(), *switch]
+        close = ["null"] if nothing else get_close_matches(str(value), words, n=3, cutoff=0.5)
         number = wanted.accepts(7) or wanted.accepts(0.5)
         place = composed.blame((*keys, name)) if number or close else None
         # Without a place the command line set it, and overrides have been looked at one by one.

@@ -14,7 +14,7 @@ from dlctl import redact
 from dlctl.composition import check, preflight
 from dlctl.composition import faults as told
 from dlctl.composition.absent import no_option
-from dlctl.composition.compose import Composed, chooses, compose, line_of, override, parse
+from dlctl.composition.compose import Composed, chooses, compose, line_of, literal, override, parse
 from dlctl.composition.resolving import hydra_values
 from dlctl.composition.search_path import loader
 from dlctl.errors import ConfigError, UsageError, raise_all
@@ -108,8 +108,8 @@ class Plan:
         found = replace(warm, full=copy.deepcopy(warm.full), overrides=(*self.lines, *lines))
         override(found, [item for item in items if line_of(item) not in groups], before=warm.full)
         with open_dict(found.full):
-            found.full.hydra.overrides.task = [*self.lines, *lines]
-            found.full.hydra.job.override_dirname = ",".join(lines)
+            found.full.hydra.overrides.task = [literal(line) for line in (*self.lines, *lines)]
+            found.full.hydra.job.override_dirname = literal(",".join(lines))
             found.full.hydra.job.num = number
         return found
 
