@@ -50,11 +50,11 @@ class View:
         if self._live is not None:
             self._live.stop()
 
-    def ended(self, row: "Row") -> None:
+    def ended(self, row: "Row", rows: "Sequence[Row]") -> None:
         """Tell how a trial ended; on a terminal failures only, the others are in the table."""
         self._ended += 1
-        self._rows.append(row)
-        self._best = self._study.best
+        self._rows = [*rows]
+        self._best = self._study.best_of(rows)
         if self._live is None or row.state == "failed":
             line = redact.text(self._line(row))
             if self._live is None:

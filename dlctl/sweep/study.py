@@ -1,5 +1,6 @@
 """The study: which trial comes next, and what became of the others. Only the worker touches its storage."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from dlctl import redact
 from dlctl.runs import process
@@ -29,7 +31,9 @@ _STATES: dict[TrialState, State] = {
 # What dlctl writes beside Optuna's own: of the study, and of a trial.
 STOP = "dlctl:stop"
 _OWNER, _LOST, _RETRY, _COMBINATION = "owner", "interrupted", "retry_of", "combination"
-_SURPLUS, _RUN = "surplus", "run"
+_SURPLUS, _RUN, _BEAT = "surplus", "run", "alive"
+# Seconds without a sign of life after which a worker of another host is taken for dead: six are missing.
+SILENCE = 180.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Study:
         self.wanted = wanted
         self._me = process.identity()
         self._distributions = {each.name: _distribution(each) for each in space.parameters}
+        # Of other hosts' trials the last sign of life, and when it came by the clock of this host.
+        self._seen: dict[int, tuple[object, float]] = {}
 
     @property
     def prunes(self) -> bool:
@@ -83,25 +89,32 @@ class Study:
             trials = self.optuna.get_trials(deepcopy=False)
             if sum(map(_counts, trials)) >= self.wanted:
                 return None
-            waiting = any(trial.state == TrialState.WAITING for trial in trials)
-            if self.space.mode != "search" and not waiting and not self._enqueue_combination(trials):
-                return None
-            trial = self.optuna.ask(self._distributions)
-            trial.set_user_attr(_OWNER, self._me)
-            if not self._surplus(trial.number):
+            trial = self._ask(trials)
+            if trial is None or not self._surplus(trial.number):
                 return trial
             # Another worker has asked at the same moment.
             self.interrupt(trial, _SURPLUS)
 
-    def _enqueue_combination(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Make the first combination that nobody has tried the next trial; whether there is one."""
+    def _ask(self, trials: Sequence[FrozenTrial]) -> Trial | None:
+        """A trial that is this worker's: what waits, or new values; None if all combinations are taken."""
+        if self.space.mode == "search":
+            trial = self.optuna.ask(self._distributions)
+            trial.set_user_attr(_OWNER, self._me)
+            return trial
         size = min(self.space.size or 0, self.wanted)
         taken = {trial.user_attrs.get(_COMBINATION) for trial in trials if not trial.user_attrs.get(_LOST)}
         number = next((number for number in range(size) if number not in taken), None)
         if number is None:
-            return False
-        self.optuna.enqueue_trial(self.space.combination(number), user_attrs={_COMBINATION: number})
-        return True
+            return None
+        # All at once: to ask for known values takes Optuna a dozen transactions.
+        known = create_trial(
+            state=TrialState.RUNNING,
+            params=self.space.combination(number),
+            distributions=self._distributions,
+            user_attrs={_COMBINATION: number, _OWNER: self._me},
+        )
+        storage = self.optuna._storage
+        return Trial(self.optuna, storage.create_new_trial(self.optuna._study_id, template_trial=known))
 
     def _surplus(self, number: int) -> bool:
         """Whether others had the same thought first: one trial too many, or the same one twice."""
@@ -119,59 +132,88 @@ class Study:
     def recover(self) -> list[int]:
         """Let the trials of workers that are no more be tried again; their numbers."""
         found = []
-        for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if not _orphan(trial):
+        trials = self.optuna.get_trials(deepcopy=False)
+        for trial in trials:
+            if trial.state != TrialState.RUNNING or not (_orphan(trial) or self._silent(trial)):
                 continue
             # Another worker may find it at the same moment.
             with suppress(UpdateFinishedTrialError):
                 self.interrupt(Trial(self.optuna, trial._trial_id), "its worker is gone")
                 found.append(trial.number)
-        self._queue_again()
+        if not found:
+            self._queue_again(trials)
         return found
+
+    def _silent(self, trial: FrozenTrial) -> bool:
+        """Whether a trial of another host has given no sign of life for long; clocks may differ."""
+        owner = trial.user_attrs.get(_OWNER)
+        if owner is None or owner["host"] == self._me["host"]:
+            return False
+        beat, now = trial.user_attrs.get(_BEAT), time.monotonic()
+        known, since = self._seen.get(trial.number, (None, now))
+        if trial.number not in self._seen or known != beat:
+            self._seen[trial.number] = (beat, now)
+            return False
+        return now - since > SILENCE
 
     @property
     def others_run(self) -> bool:
-        """Whether trials of other workers of this host run; of other hosts nobody can tell when they die."""
+        """Whether trials run, of other workers as this one has none: they may yet have to be tried again."""
         trials = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        owners = [trial.user_attrs.get(_OWNER) or self._me for trial in trials if _counts(trial)]
-        return any(owner["host"] == self._me["host"] for owner in owners)
+        return any(map(_counts, trials))
+
+    def beat(self, trial: Trial) -> bool:
+        """Give other hosts a sign of life; whether the trial is still this worker's."""
+        with suppress(UpdateFinishedTrialError):
+            trial.set_user_attr(_BEAT, time.time())
+            return True
+        return False
 
     def interrupt(self, trial: Trial, reason: str) -> None:
         """End a trial that is no result; its values are tried again."""
         trial.set_user_attr(_LOST, reason)
         self.optuna.tell(trial, state=TrialState.FAIL)
-        self._queue_again()
+        self._queue_again(self.optuna.get_trials(deepcopy=False))
 
-    def _queue_again(self) -> None:
+    def _queue_again(self, trials: Sequence[FrozenTrial]) -> None:
         """Queue what was interrupted, and not queued before its worker was killed."""
         if self.space.mode != "search":
             return
-        trials = self.optuna.get_trials(deepcopy=False)
         queued = {trial.user_attrs.get(_RETRY) for trial in trials}
         for trial in trials:
             again = trial.state == TrialState.FAIL and trial.user_attrs.get(_LOST, _SURPLUS) != _SURPLUS
             if again and trial.number not in queued and trial.params:
                 self.optuna.enqueue_trial(trial.params, user_attrs={_RETRY: trial.number})
 
+    # A worker that was suspended for long may find that another host has taken its trials for dead.
+
     def begin(self, trial: Trial, directory: str) -> None:
         """Write down where a trial runs, and that it does so from now on: the first ones wait for imports."""
-        trial.set_user_attr(_RUN, {"dir": directory, "began": datetime.now().isoformat()})
+        with suppress(UpdateFinishedTrialError):
+            trial.set_user_attr(_RUN, {"dir": directory, "began": datetime.now().isoformat()})
 
     def finish(
         self, trial: Trial, state: State, values: Sequence[float] = (), error: str | None = None
-    ) -> None:
-        """Write down how a trial ended."""
-        if error is not None:
-            trial.set_user_attr("error", redact.text(error))
-        if state == "complete":
-            self.optuna.tell(trial, list(values))
-        else:
-            self.optuna.tell(trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
+    ) -> Row | None:
+        """Write down how a trial ended; None if it was another's by then."""
+        with suppress(UpdateFinishedTrialError):
+            if error is not None:
+                trial.set_user_attr("error", redact.text(error))
+            if state == "complete":
+                told = self.optuna.tell(trial, list(values))
+            else:
+                told = self.optuna.tell(
+                    trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL
+                )
+            return _row(told)
+        return None
 
     def report(self, trial: Trial, value: float, epoch: int) -> bool:
         """Tell the pruner a metric; whether it wants the trial stopped."""
-        trial.report(value, epoch)
-        return trial.should_prune()
+        with suppress(UpdateFinishedTrialError):
+            trial.report(value, epoch)
+            return trial.should_prune()
+        return True
 
     def stop(self, wanted: bool) -> None:
         """Ask all workers to start no more trials, or take that back."""
@@ -192,6 +234,10 @@ class Study:
         """The best trial; of several metrics those that no other beats in all; none yet, none."""
         return best(self.optuna)
 
+    def best_of(self, found: Sequence[Row]) -> list[Row]:
+        """The best of trials that were read already."""
+        return _best(found, self.optuna.directions)
+
 
 def rows(study: optuna.Study) -> list[Row]:
     """The trials of a study that have ended, by number; interrupted ones left out."""
@@ -203,7 +249,7 @@ def running(study: optuna.Study) -> tuple[list[Row], list[Row]]:
     """The trials of a study that run, here or elsewhere, and those whose worker is gone."""
     found = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     counted = [trial for trial in found if _counts(trial)]
-    gone = [trial for trial in counted if _orphan(trial)]
+    gone = [trial for trial in counted if _orphan(trial) or _late(trial)]
     return [_row(trial) for trial in counted if trial not in gone], [_row(trial) for trial in gone]
 
 
@@ -214,12 +260,36 @@ def _orphan(trial: FrozenTrial) -> bool:
     return process.is_gone(owner["host"], owner["process"])
 
 
+def _late(trial: FrozenTrial) -> bool:
+    """Whether the last sign of life is long ago, as far as the clocks of two hosts can tell."""
+    beat = float(trial.user_attrs.get(_BEAT, time.time()))
+    return time.time() - beat > SILENCE
+
+
 def best(study: optuna.Study) -> list[Row]:
     """The best trial of a study, of several metrics the Pareto front."""
-    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        return []
-    found = [study.best_trial] if len(study.directions) == 1 else study.best_trials
-    return [_row(trial) for trial in found]
+    return _best(rows(study), study.directions)
+
+
+def _best(found: Sequence[Row], directions: Sequence[StudyDirection]) -> list[Row]:
+    """Those that no other beats: of one metric the first of the best ones."""
+    signs = [-1 if each == StudyDirection.MAXIMIZE else 1 for each in directions]
+    costs = {
+        row.number: [sign * value for sign, value in zip(signs, row.values, strict=True)]
+        for row in found
+        if row.state == "complete"
+    }
+    if len(signs) == 1:
+        first = min(costs, key=lambda number: (costs[number], number), default=None)
+        return [row for row in found if row.number == first]
+    front = {
+        number for number, cost in costs.items() if not any(_beats(other, cost) for other in costs.values())
+    }
+    return [row for row in found if row.number in front]
+
+
+def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

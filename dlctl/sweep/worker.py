@@ -24,6 +24,8 @@ from dlctl.sweep.study import Row, Study
 # Seconds that a trial has to end by itself once it was asked to.
 _GRACE = 10.0
 _PATIENCE = 0.25
+# Seconds between the signs of life of a trial.
+BEAT = 30.0
 
 
 @dataclass
@@ -42,13 +44,14 @@ class Running:
     value: float | None = None
     ended: dict[str, Any] | None = None
     stopping: bool = False
+    beaten: float = field(default_factory=time.monotonic)
 
 
 class Watcher(Protocol):
     """Whoever shows a search."""
 
-    def ended(self, row: Row) -> None:
-        """A trial has ended."""
+    def ended(self, row: Row, rows: Sequence[Row]) -> None:
+        """A trial has ended, as all of these have."""
 
     def tick(self, running: Sequence[Running]) -> None:
         """A moment has passed."""
@@ -91,6 +94,7 @@ class Worker:
                 if self._stop.requested is not None or (self._failed and not self._plan.keep_going):
                     break
                 self._wait()
+                self._beat()
                 self._watcher.tick(self._running)
             if self._stop.requested is not None:
                 raise Interrupted(self._stop.requested)
@@ -155,6 +159,15 @@ class Worker:
                 self._hear(each)
                 self._gone(each)
 
+    def _beat(self) -> None:
+        """Show other hosts that this worker lives; a trial that they have taken over ends here."""
+        now = time.monotonic()
+        for each in self._running:
+            if now - each.beaten > BEAT:
+                each.beaten = now
+                if not self._study.beat(each.trial):
+                    each.process.terminate()
+
     def _hear(self, running: Running) -> None:
         """Take what a trial has sent; its process may be gone in the middle of it."""
         try:
@@ -213,10 +226,10 @@ class Worker:
         if running in self._running:
             self._running.remove(running)
         running.pipe.close()
-        self._study.finish(running.trial, state, values, error)
-        self._failed = self._failed or state == "failed"
-        row = next(row for row in self._study.rows if row.number == running.trial.number)
-        self._watcher.ended(row)
+        row = self._study.finish(running.trial, state, values, error)
+        if row is not None:
+            self._failed = self._failed or state == "failed"
+            self._watcher.ended(row, self._study.rows)
 
     def _interrupt(self, running: Running) -> None:
         self._running.remove(running)
