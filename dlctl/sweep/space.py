@@ -151,7 +151,7 @@ def _parameter(item: Override, whole: bool) -> Parameter:
 
 
 def _numbers(value: Any) -> list[float]:
-    """The numbers of a range of fractions, as one would write them: 0.3 where Hydra adds up 0.30000000000000004."""
+    """The numbers of a range of fractions as one would write them: 0.3, not 0.30000000000000004."""
     if not isinstance(value, RangeSweep) or value.shuffle or value.start is None or value.stop is None:
         return []
     if isinstance(value.start, int) and isinstance(value.step, int):
