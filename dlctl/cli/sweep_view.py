@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from dlctl.sweep.plan import Plan
-    from dlctl.sweep.study import Row, Study
+    from dlctl.sweep.study import Study
     from dlctl.sweep.sweeps import Sweep
+    from dlctl.sweep.trials import Row
     from dlctl.sweep.worker import Running
 
 

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 
 from optuna.trial import Trial
 
-from dlctl.errors import ConfigError, DlctlError, Interrupted
-from dlctl.runs import manifest, store
+from dlctl.errors import DlctlError, Interrupted
 from dlctl.runs.stop import Stop
+from dlctl.sweep import ends
 from dlctl.sweep.job import Job
 from dlctl.sweep.plan import Plan
-from dlctl.sweep.study import Row, Study
+from dlctl.sweep.study import Study
+from dlctl.sweep.trials import Row
 
 # Seconds that a trial has to end by itself once it was asked to.
 _GRACE = 10.0
@@ -81,6 +82,7 @@ class Worker:
         self._started = time.monotonic()
         self._failed = False
         self._stop = stop
+        self._kills = ends.kills_for_memory()
 
     def run(self, argv: list[str]) -> None:
         """Run trials until there are enough, time is up or somebody asks to stop.
@@ -200,7 +202,7 @@ class Worker:
         # What it has started, loaders and ranks, goes with it.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(running.process.pid, signal.SIGKILL)
-        ended = running.ended or _died(running)
+        ended = running.ended or self._died(running)
         if running.stopping and ended["status"] != "done":
             self._interrupt(running)
         elif ended["status"] == "done":
@@ -208,11 +210,18 @@ class Worker:
         else:
             self._end(running, ended["status"], error=ended.get("error"))
 
+    def _died(self, running: Running) -> dict[str, Any]:
+        """How a process ended that could not say so itself."""
+        before, self._kills = self._kills, ends.kills_for_memory()
+        reason = ends.why(running.process.exitcode, None if before is None else self._kills != before)
+        ends.note(running.dir, "failed", reason)
+        return {"status": "failed", "error": reason}
+
     def _complete(self, running: Running, metrics: dict[str, float | None]) -> None:
         absent = [name for name in self._plan.metrics if name not in metrics]
         if absent:
             self._end(running, "failed", error=f"the metric '{absent[0]}' was not logged")
-            raise _not_logged(absent[0], metrics)
+            raise ends.not_logged(absent[0], metrics)
         values = [metrics[name] for name in self._plan.metrics]
         for name, value in zip(self._plan.metrics, values, strict=True):
             if value is None or not math.isfinite(value):
@@ -253,40 +262,5 @@ class Worker:
                 with suppress(ProcessLookupError, AttributeError):
                     each.process.kill()
                     each.process.join(5)
-                _died(each, "interrupted")
+                ends.note(each.dir, "interrupted")
                 self._interrupt(each)
-
-
-def _died(running: Running, status: str = "failed") -> dict[str, Any]:
-    """How a process ended that could not say so itself; written into its run too."""
-    code = running.process.exitcode
-    reason = f"its process ended with exit code {code}"
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
-        reason = f"its process was killed by {name}" + (": out of memory?" if name == "SIGKILL" else "")
-    if running.dir is not None:
-        with suppress(DlctlError, OSError):
-            run = store.open_run(Path(running.dir))
-            if run.manifest.status in ("running", "lost"):
-                error = None if status == "interrupted" else {"type": "Killed", "message": reason}
-                run.note(status=status, ended=manifest.now(), error=error)
-    return {"status": "failed", "error": reason}
-
-
-def _not_logged(name: str, metrics: dict[str, float | None]) -> ConfigError:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, metrics, n=2, cutoff=0.6)
-    hint = (
-        f"did you mean {' or '.join(close)}?"
-        if close
-        else f"it logs {', '.join(sorted(metrics)) or 'nothing'}"
-    )
-    if name.startswith("test"):
-        hint = f"trials are not tested: optimize a metric of the validation; {hint}"
-    return ConfigError(
-        f"the metric '{name}' is logged nowhere: the first trial ended without it",
-        hint=hint,
-        key="optimized_metric",
-        suggestions=close,
-    )
