@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from dlctl.composition import check, preflight
 from dlctl.composition import faults as told
@@ -50,12 +50,34 @@ def make(project: Project, said: Sequence[str], asked: Asked) -> Plan:
     sweeper = settings_of.plugin(base)
     settings_of.take_over(settings, sweeper, base, of_study)
     items = _varied(sweeper, swept, fixed, configs)
+    grid = str(settings.sampler["_target_"]).endswith(".GridSampler")
     searched = bool(asked.sampler) or (any(item not in swept for item in items) and "sampler" in sweeper)
     whole = {item.get_key_element() for item in items if item.is_interval_sweep() and _is_whole(base, item)}
-    space = spaces.space(items, zipped=asked.zipped, sampled=searched and not asked.zipped, whole=whole)
+    searched = searched and not grid and not asked.zipped
+    space = spaces.space(items, zipped=asked.zipped, sampled=searched, whole=whole)
+    if grid:
+        _take_grid(settings, sweeper, space)
     metrics = settings_of.metrics(base)
     _refuse_faults(base, items, space)
     return _plan(project, base, lines, space, metrics, settings, asked)
+
+
+def _take_grid(settings: Any, sweeper: dict[str, Any], space: Space) -> None:
+    """Optuna's sampler of a grid wants to be told the space; all combinations are what it comes to.
+
+    Raises:
+        ConfigError: an interval is searched.
+    """
+    if space.mode == "search":
+        key = next(each.key for each in space.parameters if not each.choices)
+        raise ConfigError(
+            f"a grid takes lists, and '{key}' is an interval",
+            hint=f"name its values: {key}=1,2,3, or choose another: --sampler tpe",
+            key=key,
+        )
+    with open_dict(settings):
+        settings.sampler = {"_target_": "optuna.samplers.RandomSampler"}  # has nothing to choose
+        settings.combinations = sweeper.get("n_trials")
 
 
 def _plan(
@@ -69,7 +91,7 @@ def _plan(
 ) -> Plan:
     trials = asked.trials or settings.get("trials") or 20
     if space.size is not None:
-        trials = min(asked.trials or space.size, space.size)
+        trials = min(asked.trials or settings.get("combinations") or space.size, space.size)
     pruner = OmegaConf.to_container(settings.pruner)
     if space.mode != "search" and not asked.pruner:
         pruner = {"_target_": "optuna.pruners.NopPruner"}  # who asks for all combinations wants all of them

@@ -162,7 +162,11 @@ def _numbers(value: Any) -> list[float]:
 
 def _interval(item: Override, key: str, text: str, value: IntervalSweep, whole: bool) -> Parameter:
     low, high = value.start, value.end
-    if low is None or high is None or low >= high:
+    if low is not None and low == high:
+        raise ConfigError(
+            f"the interval '{key}={text}' is a single value", hint=f"{key}={low}", key=item.key_or_group
+        )
+    if low is None or high is None or low > high:
         raise ConfigError(
             f"the interval '{key}={text}' has its ends the wrong way round",
             hint=f"{key}=interval({high},{low})",
