@@ -7,10 +7,12 @@ import yaml
 
 
 def to_yaml(node: Any) -> str:
-    """The text of a config or of a plain list, interpolations as they were written."""
+    """The text of a config, or of a plain dict or list, its interpolations as they were written."""
     from omegaconf import OmegaConf
 
-    plain = OmegaConf.to_container(node, resolve=False, enum_to_str=True) if OmegaConf.is_config(node) else node
+    plain = node
+    if OmegaConf.is_config(node):
+        plain = OmegaConf.to_container(node, resolve=False, enum_to_str=True)
     return str(
         yaml.dump(plain, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_dumper())
     )

@@ -146,6 +146,11 @@ class Trouble(Callback):
         resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
         torch.zeros(2**40)
 
+    def exhausts(self) -> None:
+        # A control group of little memory, which the test has made.
+        Path(os.environ["SMALL_CGROUP"], "cgroup.procs").write_text(str(os.getpid()))
+        self.much = bytearray(os.urandom(2**20) * 2**9)
+
     def waits(self) -> None:
         time.sleep(60)
 

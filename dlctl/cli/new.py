@@ -150,7 +150,8 @@ def search(
 ) -> None:
     """Make a search: a config of what is varied, and of what is optimized."""
     from dlctl.scaffold import experiments
-    from dlctl.sweep import plan
+    from dlctl.sweep import planning
+    from dlctl.sweep.plan import Asked
 
     found = _project()
     name = _named(name, "search", yes)
@@ -158,7 +159,7 @@ def search(
     lines = options.as_overrides(space)
     if lines:
         # Whoever is told of a wrong key now need not find it in a file.
-        plan.make(found, lines, plan.Asked(experiment=experiment))
+        planning.make(found, lines, Asked(experiment=experiment))
     text = experiments.search(found, name, experiment, lines)
     file = _config(found, "hparams_search", name, text)
     if _write([file], found.root, dry_run=dry_run, force=force, yes=yes):

@@ -6,7 +6,9 @@ from importlib import import_module
 
 # What training imports first, and what it imports when it comes to it.
 _NEEDED = (
+    "antlr4.LL1Analyzer",
     "dlctl.cli.trial",
+    "dlctl.composition.unused",
     "dlctl.pipeline.train",
     "dlctl.sweep.job",
     "dlctl.utils.csv_logger",
@@ -19,9 +21,11 @@ _NEEDED = (
     "faulthandler",
     "fsspec.implementations.chained",
     "lightning.pytorch.callbacks",
+    "omegaconf._impl",
     "psutil",
     "pygments.lexers",
     "pygments.styles",
+    "rich._emoji_codes",
     "rich.syntax",
     "rich.tree",
     "rootutils",

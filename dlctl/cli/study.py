@@ -48,8 +48,8 @@ def status(
     if study is None:
         _list(sweeps.every(Project.find()), as_json=json)
         return
-    from dlctl.sweep.study import rows, running
     from dlctl.sweep.sweeps import where
+    from dlctl.sweep.trials import rows, running
 
     found, known = _open(study, storage)
     ended, (now, gone) = rows(known), running(known)
@@ -83,7 +83,7 @@ def _done(sweep: "Sweep") -> int | str:
         return sweep.done
     from dlctl.sweep import storage as storages
     from dlctl.sweep import sweeps
-    from dlctl.sweep.study import rows
+    from dlctl.sweep.trials import rows
 
     try:
         return len(rows(storages.load(storages.connect(sweeps.storage_of(sweep)), sweep.study)))
@@ -108,7 +108,7 @@ def _list_in(storage: str, *, as_json: bool) -> None:
 @app.command("trials")
 def trials(study: Name, storage: options.Storage = None, json: options.Json = False) -> None:
     """List the trials that have ended."""
-    from dlctl.sweep.study import best, rows
+    from dlctl.sweep.trials import best, rows
 
     found, known = _open(study, storage)
     if json:
@@ -130,7 +130,7 @@ def best(
     json: options.Json = False,
 ) -> None:
     """Show the best trial, or make an experiment of it."""
-    from dlctl.sweep import study as studies
+    from dlctl.sweep import trials as studies
 
     found, known = _open(study, storage)
     first = studies.best(known)
@@ -180,7 +180,7 @@ def _write(found: "Sweep", row: Any, name: str) -> Path:
 @app.command("stop")
 def stop(study: Name, storage: options.Storage = None) -> None:
     """Let running trials finish and start no new ones."""
-    from dlctl.sweep.study import STOP
+    from dlctl.sweep.trials import STOP
 
     found, known = _open(study, storage)
     if found.status != "running":

@@ -70,7 +70,7 @@ def command(
     if sys.stderr.isatty():
         render.note("preparing the search")  # for the seconds in which nothing else is seen
     with _prepared(dry=dry_run):
-        from dlctl.sweep import plan as plans
+        from dlctl.sweep import planning
         from dlctl.sweep.plan import Asked
 
         asked = Asked(
@@ -78,7 +78,7 @@ def command(
             sampler=sampler, pruner=pruner, timeout=timeout, keep_going=keep_going, zipped=zipped,
         )  # fmt: skip
         _refuse_nonsense(asked)
-        plan = plans.make(project, options.as_overrides(overrides), asked)
+        plan = planning.make(project, options.as_overrides(overrides), asked)
         sweep, goes_on = _sweep(project, plan)
     if dry_run:
         if plan.storage or goes_on:

@@ -6,8 +6,8 @@ from dlctl.cli import render
 from dlctl.project import shown
 
 if TYPE_CHECKING:
-    from dlctl.sweep.study import Row
     from dlctl.sweep.sweeps import Sweep
+    from dlctl.sweep.trials import Row
 
 # All trials stand in the table at the end, unless there are more; then the best and the failed ones.
 _MANY = 30

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from dlctl.sweep.plan import Plan
-    from dlctl.sweep.study import Row, Study
+    from dlctl.sweep.study import Study
     from dlctl.sweep.sweeps import Sweep
+    from dlctl.sweep.trials import Row
     from dlctl.sweep.worker import Running
 
 
@@ -50,11 +51,11 @@ class View:
         if self._live is not None:
             self._live.stop()
 
-    def ended(self, row: "Row") -> None:
+    def ended(self, row: "Row", rows: "Sequence[Row]") -> None:
         """Tell how a trial ended; on a terminal failures only, the others are in the table."""
         self._ended += 1
-        self._rows.append(row)
-        self._best = self._study.best
+        self._rows = [*rows]
+        self._best = self._study.best_of(rows)
         if self._live is None or row.state == "failed":
             line = redact.text(self._line(row))
             if self._live is None:
@@ -84,15 +85,17 @@ class View:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("trial", "epoch", self._plan.metrics[0], "time", "values"):
-            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+        for name in ("trial", "epoch", self._plan.metrics[0], "time"):
+            table.add_column(name, no_wrap=True)
+        # On a narrow terminal it is this column that is cut.
+        table.add_column("values", no_wrap=True, overflow="ellipsis", ratio=1)
         for each in sorted(running, key=lambda one: one.trial.number):
             epoch = f"{each.epoch}/{each.epochs}" if each.epochs else "-"
             params = " ".join(f"{k.rpartition('.')[2]}={render.value(v)}" for k, v in each.params.items())
             took = render.duration(time.monotonic() - each.started)
             table.add_row(str(each.trial.number), epoch, render.number(each.value), took, params)
-        return Group(table, Text(self._summary(running), no_wrap=True, overflow="ellipsis"))
+        return Group(table, Text(self._summary(running)))
 
     def _summary(self, running: "Sequence[Any]") -> str:
         counts = [

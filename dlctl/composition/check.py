@@ -90,7 +90,8 @@ def _modes(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
     callbacks = config.get("callbacks")
     for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
         mode = node.get("mode") if isinstance(node, dict) and "monitor" in node else None
-        watches = mode is not None and str(node.get("_target_")).startswith(("lightning.", "pytorch_lightning."))
+        target = str(node.get("_target_")) if mode is not None else ""
+        watches = target.startswith(("lightning.", "pytorch_lightning."))
         if watches and mode not in ("min", "max", "???") and "${" not in str(mode):
             keys: Keys = ("callbacks", name, "mode")
             close = told.close(str(mode), ("min", "max"), cutoff=0.5)

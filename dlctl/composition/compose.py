@@ -51,6 +51,8 @@ class Composed:
     groups: tuple[str, ...] = ()
     # A run asks twice for what is shown of it, and twice for its source.
     _public: dict[Path, DictConfig] = field(init=False, repr=False, compare=False, default_factory=dict)
+    # What was shown and holds no secret, so that it need not be resolved again.
+    _plain: set[Path] = field(init=False, repr=False, compare=False, default_factory=set)
 
     @property
     def config(self) -> DictConfig:
@@ -64,7 +66,9 @@ class Composed:
 
     @cached_property
     def _source(self) -> str:
-        return redact.text(to_yaml(self.config))
+        plain: Any = OmegaConf.to_container(self.full, resolve=False, enum_to_str=True)
+        del plain["hydra"]
+        return redact.text(to_yaml(plain))
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -104,6 +108,8 @@ class Composed:
 
     def resolve(self, output_dir: Path) -> DictConfig:
         """The config as the run uses it, every interpolation replaced by its value."""
+        if output_dir in self._plain:
+            return copy.deepcopy(self._public[output_dir])
         config = self.config
         with hydra_values(self.full, output_dir):
             try:
@@ -118,11 +124,14 @@ class Composed:
         """The same to be shown and written: what comes from a secret stays ``${oc.env:NAME}``."""
         if output_dir in self._public:
             return self._public[output_dir]
-        with hidden_secrets():
-            config = self.resolve(output_dir)
-        tree = OmegaConf.to_container(config, resolve=False)
-        public = OmegaConf.create(redact.tree(tree))
-        assert isinstance(public, DictConfig)
+        with hidden_secrets() as hidden:
+            public = self.resolve(output_dir)
+        tree = OmegaConf.to_container(public, resolve=False)
+        clean = redact.tree(tree)
+        if hidden or clean != tree:
+            public = OmegaConf.create(clean)
+        else:
+            self._plain.add(output_dir)
         self._public[output_dir] = public
         return public
 
@@ -136,12 +145,12 @@ class Composed:
     def save(self, folder: Path) -> None:
         """Write config.yaml, overrides.yaml and hydra.yaml as Hydra leaves them in ``.hydra``."""
         folder.mkdir()
-        hydra = OmegaConf.create({"hydra": self.full.hydra})
-        for name, node in {
-            "hydra.yaml": hydra,
+        hydra = OmegaConf.to_container(self.full.hydra, resolve=False, enum_to_str=True)
+        for name, plain in {
+            "hydra.yaml": {"hydra": hydra},
             "overrides.yaml": list(self.overrides),
         }.items():
-            (folder / name).write_text(redact.text(to_yaml(node)), encoding="utf-8")
+            (folder / name).write_text(redact.text(to_yaml(plain)), encoding="utf-8")
         (folder / "config.yaml").write_text(self.source(), encoding="utf-8")
 
 
@@ -295,7 +304,7 @@ def _faults() -> Any:
 
 
 def literal(text: str) -> str:
-    """An override as a value of a config, which refuses ``"${f:\\"a\\"}"``: escaped twice it is no interpolation."""
+    """An override as a value of a config, which takes no broken interpolation: escaped, it is none."""
     try:
         grammar_parser.parse(text)
         return text

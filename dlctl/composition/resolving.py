@@ -91,17 +91,20 @@ def resolved(config: DictConfig) -> DictConfig:
 
 
 @contextmanager
-def hidden_secrets() -> Iterator[None]:
-    """Let ``${oc.env:SECRET}`` resolve to itself."""
+def hidden_secrets() -> Iterator[set[str]]:
+    """Let ``${oc.env:SECRET}`` resolve to itself; gives the names that were asked for."""
     from omegaconf.resolvers import oc
+
+    hidden: set[str] = set()
 
     def env(name: str, *default: Any) -> Any:
         if redact.is_secret_name(name):
+            hidden.add(name)
             return f"${{oc.env:{','.join(map(str, (name, *default)))}}}"
         return oc.env(name, *default)
 
     OmegaConf.register_new_resolver("oc.env", env, replace=True)
     try:
-        yield
+        yield hidden
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)

@@ -60,15 +60,19 @@ def predict(
     trainer = build.trainer(cfg, build.callbacks(cfg), [], checkpoint if trust else None)
     run.note(device=keeper.device(trainer))
     show_split(datamodule, split, "predict_dataloader")
-    predictions = trainer.predict(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
-    batches = predictions or []
+    batches = trainer.predict(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+    return output, _write(batches or [], output, own)
+
+
+def _write(batches: Sequence[Any], output: Path, own: Callable[..., Any] | None) -> int:
+    """Write what came out; how many rows that is."""
     output.parent.mkdir(parents=True, exist_ok=True)
     if own is not None:
         written = own(batches, output)
-        return output, len(batches) if written is None else int(written)
+        return len(batches) if written is None else int(written)
     rows = list(_rows(batches))
     atomic_write(output, _FORMATS[output.suffix](rows).encode())
-    return output, len(rows)
+    return len(rows)
 
 
 def _writer(datamodule: LightningDataModule, output: Path, suffix: str | None) -> Callable[..., Any] | None:

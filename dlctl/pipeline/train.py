@@ -47,17 +47,25 @@ def train(
         return own.call(cfg, run, hydra=hydra, checkpoint=checkpoint, trust=trust)
     state = checkpoints.read(checkpoint, trust=trust) if checkpoint else None
     build.seed(cfg)
-    datamodule = build.datamodule(cfg)
-    model = build.model(cfg)
+    datamodule, model = build.datamodule(cfg), build.model(cfg)
     if state is not None and checkpoint is not None:
         checkpoints.fits(state, model, checkpoint)
     callbacks = build.callbacks(cfg)
-    step = state["global_step"] if state else None
-    loggers = build.loggers(cfg, run.manifest.loggers, step)
     callbacks += [keeper.Keeper(run, carried), *([Relay(report)] if report else [])]
+    loggers = build.loggers(cfg, run.manifest.loggers, state["global_step"] if state else None)
     trainer = build.trainer(cfg, callbacks, loggers, checkpoint if trust else None)
     log_hyperparameters(public, model, trainer)
+    return _trained(cfg, run, trainer, model, datamodule, checkpoint)
 
+
+def _trained(
+    cfg: DictConfig,
+    run: Run,
+    trainer: Trainer,
+    model: LightningModule,
+    datamodule: LightningDataModule,
+    checkpoint: Path | None,
+) -> Metrics:
     # What a resumed run knew before: it may have nothing left to do but its test.
     metrics: Metrics = dict(run.manifest.metrics)
     if cfg.get("train", True):

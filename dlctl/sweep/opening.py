@@ -34,7 +34,12 @@ def opened(plan: Plan, sweep: Sweep, *, goes_on: bool) -> optuna.Study:
             if name == "sampler" and isinstance(seed, int):
                 # A study that goes on must not draw the same values again.
                 config["seed"] = seed + _known_trials(storage, sweep.study)
-            parts[name] = instantiate(config)
+            config.pop("_partial_", None)  # files for Hydra's plugin say that it builds them later
+            with warnings.catch_warnings():
+                # Files that were written for an older Optuna set what this one has no more use for.
+                warnings.simplefilter("ignore", FutureWarning)
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                parts[name] = instantiate(config)
         except Exception as error:
             cause = error.__cause__ or error
             raise ConfigError(

@@ -13,9 +13,9 @@ import optuna
 import yaml
 
 from dlctl.files import atomic_write
-from dlctl.sweep import study as studies
-from dlctl.sweep.study import Row
+from dlctl.sweep import trials as studies
 from dlctl.sweep.sweeps import Sweep
+from dlctl.sweep.trials import Row
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }

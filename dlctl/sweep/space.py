@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from decimal import Decimal
+from math import ceil, prod
 from typing import Any, Literal
 
 from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, RangeSweep
@@ -131,7 +132,7 @@ def _parameter(item: Override, whole: bool) -> Parameter:
         return _interval(item, key, text, value, whole)
     choices: dict[tuple[type, Any], tuple[Any, str]] = {}
     doubles: list[str] = []
-    for element in item.sweep_iterator():
+    for element in _numbers(value) or item.sweep_iterator():
         plain: Any = element.text if isinstance(element, QuotedString) else element
         word = Override._get_value_element_as_str(element)
         # Optuna keeps plain values only; lists and dicts go by what an override says of them.
@@ -149,9 +150,23 @@ def _parameter(item: Override, whole: bool) -> Parameter:
     return Parameter(key, text, listed, doubles=tuple(doubles))
 
 
+def _numbers(value: Any) -> list[float]:
+    """The numbers of a range of fractions as one would write them: 0.3, not 0.30000000000000004."""
+    if not isinstance(value, RangeSweep) or value.shuffle or value.start is None or value.stop is None:
+        return []
+    if isinstance(value.start, int) and isinstance(value.step, int):
+        return []
+    first, stop, step = (Decimal(str(each)) for each in (value.start, value.stop, value.step))
+    return [float(first + number * step) for number in range(max(0, ceil((stop - first) / step)))]
+
+
 def _interval(item: Override, key: str, text: str, value: IntervalSweep, whole: bool) -> Parameter:
     low, high = value.start, value.end
-    if low is None or high is None or low >= high:
+    if low is not None and low == high:
+        raise ConfigError(
+            f"the interval '{key}={text}' is a single value", hint=f"{key}={low}", key=item.key_or_group
+        )
+    if low is None or high is None or low > high:
         raise ConfigError(
             f"the interval '{key}={text}' has its ends the wrong way round",
             hint=f"{key}=interval({high},{low})",

@@ -14,7 +14,7 @@ from dlctl import redact
 from dlctl.errors import ConfigError, NotFoundError
 from dlctl.project import shown
 from dlctl.sweep.space import Space, another
-from dlctl.sweep.study import rows
+from dlctl.sweep.trials import rows
 
 # Under which a study notes what it searches.
 SPACE = "dlctl:space"

@@ -14,16 +14,19 @@ from typing import Any, Protocol
 
 from optuna.trial import Trial
 
-from dlctl.errors import ConfigError, DlctlError, Interrupted
-from dlctl.runs import manifest, store
+from dlctl.errors import DlctlError, Interrupted
 from dlctl.runs.stop import Stop
+from dlctl.sweep import ends
 from dlctl.sweep.job import Job
 from dlctl.sweep.plan import Plan
-from dlctl.sweep.study import Row, Study
+from dlctl.sweep.study import Study
+from dlctl.sweep.trials import Row
 
 # Seconds that a trial has to end by itself once it was asked to.
 _GRACE = 10.0
 _PATIENCE = 0.25
+# Seconds between the signs of life of a trial.
+BEAT = 30.0
 
 
 @dataclass
@@ -42,13 +45,14 @@ class Running:
     value: float | None = None
     ended: dict[str, Any] | None = None
     stopping: bool = False
+    beaten: float = field(default_factory=time.monotonic)
 
 
 class Watcher(Protocol):
     """Whoever shows a search."""
 
-    def ended(self, row: Row) -> None:
-        """A trial has ended."""
+    def ended(self, row: Row, rows: Sequence[Row]) -> None:
+        """A trial has ended, as all of these have."""
 
     def tick(self, running: Sequence[Running]) -> None:
         """A moment has passed."""
@@ -78,6 +82,7 @@ class Worker:
         self._started = time.monotonic()
         self._failed = False
         self._stop = stop
+        self._kills = ends.kills_for_memory()
 
     def run(self, argv: list[str]) -> None:
         """Run trials until there are enough, time is up or somebody asks to stop.
@@ -91,6 +96,7 @@ class Worker:
                 if self._stop.requested is not None or (self._failed and not self._plan.keep_going):
                     break
                 self._wait()
+                self._beat()
                 self._watcher.tick(self._running)
             if self._stop.requested is not None:
                 raise Interrupted(self._stop.requested)
@@ -155,6 +161,15 @@ class Worker:
                 self._hear(each)
                 self._gone(each)
 
+    def _beat(self) -> None:
+        """Show other hosts that this worker lives; a trial that they have taken over ends here."""
+        now = time.monotonic()
+        for each in self._running:
+            if now - each.beaten > BEAT:
+                each.beaten = now
+                if not self._study.beat(each.trial):
+                    each.process.terminate()
+
     def _hear(self, running: Running) -> None:
         """Take what a trial has sent; its process may be gone in the middle of it."""
         try:
@@ -187,7 +202,7 @@ class Worker:
         # What it has started, loaders and ranks, goes with it.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(running.process.pid, signal.SIGKILL)
-        ended = running.ended or _died(running)
+        ended = running.ended or self._died(running)
         if running.stopping and ended["status"] != "done":
             self._interrupt(running)
         elif ended["status"] == "done":
@@ -195,11 +210,18 @@ class Worker:
         else:
             self._end(running, ended["status"], error=ended.get("error"))
 
+    def _died(self, running: Running) -> dict[str, Any]:
+        """How a process ended that could not say so itself."""
+        before, self._kills = self._kills, ends.kills_for_memory()
+        reason = ends.why(running.process.exitcode, None if before is None else self._kills != before)
+        ends.note(running.dir, "failed", reason)
+        return {"status": "failed", "error": reason}
+
     def _complete(self, running: Running, metrics: dict[str, float | None]) -> None:
         absent = [name for name in self._plan.metrics if name not in metrics]
         if absent:
             self._end(running, "failed", error=f"the metric '{absent[0]}' was not logged")
-            raise _not_logged(absent[0], metrics)
+            raise ends.not_logged(absent[0], metrics)
         values = [metrics[name] for name in self._plan.metrics]
         for name, value in zip(self._plan.metrics, values, strict=True):
             if value is None or not math.isfinite(value):
@@ -213,10 +235,10 @@ class Worker:
         if running in self._running:
             self._running.remove(running)
         running.pipe.close()
-        self._study.finish(running.trial, state, values, error)
-        self._failed = self._failed or state == "failed"
-        row = next(row for row in self._study.rows if row.number == running.trial.number)
-        self._watcher.ended(row)
+        row = self._study.finish(running.trial, state, values, error)
+        if row is not None:
+            self._failed = self._failed or state == "failed"
+            self._watcher.ended(row, self._study.rows)
 
     def _interrupt(self, running: Running) -> None:
         self._running.remove(running)
@@ -240,40 +262,5 @@ class Worker:
                 with suppress(ProcessLookupError, AttributeError):
                     each.process.kill()
                     each.process.join(5)
-                _died(each, "interrupted")
+                ends.note(each.dir, "interrupted")
                 self._interrupt(each)
-
-
-def _died(running: Running, status: str = "failed") -> dict[str, Any]:
-    """How a process ended that could not say so itself; written into its run too."""
-    code = running.process.exitcode
-    reason = f"its process ended with exit code {code}"
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
-        reason = f"its process was killed by {name}" + (": out of memory?" if name == "SIGKILL" else "")
-    if running.dir is not None:
-        with suppress(DlctlError, OSError):
-            run = store.open_run(Path(running.dir))
-            if run.manifest.status in ("running", "lost"):
-                error = None if status == "interrupted" else {"type": "Killed", "message": reason}
-                run.note(status=status, ended=manifest.now(), error=error)
-    return {"status": "failed", "error": reason}
-
-
-def _not_logged(name: str, metrics: dict[str, float | None]) -> ConfigError:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, metrics, n=2, cutoff=0.6)
-    hint = (
-        f"did you mean {' or '.join(close)}?"
-        if close
-        else f"it logs {', '.join(sorted(metrics)) or 'nothing'}"
-    )
-    if name.startswith("test"):
-        hint = f"trials are not tested: optimize a metric of the validation; {hint}"
-    return ConfigError(
-        f"the metric '{name}' is logged nowhere: the first trial ended without it",
-        hint=hint,
-        key="optimized_metric",
-        suggestions=close,
-    )

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,6 +68,33 @@ def test_killed_search_has_lost_its_trials_and_none_that_run(project: Dlctl) -> 
     assert (status["status"], status["counts"]["running"], status["counts"]["lost"]) == ("lost", 0, 1)
     assert "no trial of" in project("study", "trials", "last").err
     assert project("study", "status").out.splitlines()[1].split()[1:3] == ["lost", "0/3"]
+
+
+ELSEWHERE = """
+import socket, sys
+socket.gethostname = lambda: "elsewhere"
+from dlctl.cli import main
+main()
+"""
+
+
+def test_trials_of_a_host_that_died_are_tried_again(
+    project: Dlctl,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = project.root / "diary"
+    words = ("sweep", "seed=interval(1,1000)", diary(file, 3.0), "--trials", "2", "--study", "s", *FAST)
+    other = subprocess.Popen([sys.executable, "-c", ELSEWHERE, *words], stderr=subprocess.DEVNULL)
+    wait_for(lambda: notes(file))
+    other.kill()
+    other.wait()
+    assert project("study", "status", "s", "--json").json["counts"]["running"] == 1
+    monkeypatch.setattr("dlctl.sweep.trials.SILENCE", 5.0)  # three minutes to users
+    report = project(*words, "--json").json
+    assert [trial["state"] for trial in report["trials"]] == ["complete"] * 2
+    lost = notes(file)[0][3]
+    assert lost in [str(trial["params"]["seed"]) for trial in report["trials"]]
+    assert len(project("runs", "list", "--json").json["runs"]) == 3
 
 
 def test_signal_before_the_search_begins_leaves_nothing(project: Dlctl) -> None:  # noqa: F811
