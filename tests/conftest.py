@@ -106,7 +106,7 @@ def _nothing_left() -> Iterator[None]:
     yield
     BaseContainer._resolvers.clear()
     BaseContainer._resolvers.update(resolvers)
-    for name in [name for name in sys.modules if name == "src" or name.startswith("src.")]:
+    for name in [name for name in sys.modules if name in ("src", "train") or name.startswith("src.")]:
         del sys.modules[name]
 
 

@@ -20,8 +20,8 @@ def command(json: options.Json = False) -> None:
     if json:
         render.as_json(_facts(found))
     elif not found.shaped:
-        print(f"{shown(project.root)} is not in the shape of lightning-hydra-template: nothing is replaced")
-        render.note("that is a configs/train.yaml and a src/train.py or train.py with @hydra.main")
+        print("this is no project in the shape of lightning-hydra-template: nothing is replaced")
+        render.note("it would have a configs/train.yaml, and a src/train.py or train.py with @hydra.main")
     else:
         _show(found)
 
