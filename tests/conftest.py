@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,19 @@ def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # Set by every command for the project it finds; restored after every test.
     monkeypatch.setenv("PROJECT_ROOT", "")
     monkeypatch.syspath_prepend("")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """Nothing is left of a project's package after a test, nor of the resolvers that it registered."""
+    from omegaconf.basecontainer import BaseContainer
+
+    resolvers = dict(BaseContainer._resolvers)
+    yield
+    BaseContainer._resolvers.clear()
+    BaseContainer._resolvers.update(resolvers)
+    for name in [name for name in sys.modules if name in ("src", "train") or name.startswith("src.")]:
+        del sys.modules[name]
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ COMMANDS = {
     "list": ("list_", "List the groups of configs and their options."),
     "doctor": ("doctor", "Tell what is installed, what is found here and what is wrong."),
     "runs": ("runs", "List runs, show one."),
+    "migrate": ("migrate", "List what dlctl replaces in a project cloned from lightning-hydra-template."),
 }
 
 

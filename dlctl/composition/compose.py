@@ -22,6 +22,7 @@ from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from dlctl import redact
 from dlctl.composition.keys import Keys
+from dlctl.composition.registering import retried
 from dlctl.composition.resolving import hidden_secrets, hydra_values, resolved, without_collecting
 from dlctl.composition.search_path import loader
 from dlctl.errors import DlctlError, Faults, NotFoundError, raise_all, several
@@ -100,7 +101,7 @@ class Composed:
         """The directory that ``hydra.run.dir`` asks for, absolute; nothing is created."""
         with hydra_values(self.full, None):
             try:
-                return Path(str(self.full.hydra.run.dir)).absolute()
+                return Path(str(retried(self.project, lambda: self.full.hydra.run.dir))).absolute()
             except (OmegaConfBaseException, ValueError, RecursionError) as error:
                 keys = ("hydra", "run", "dir")
                 raise_all(_faults().unresolvable(self, self.config, error, keys))
@@ -110,10 +111,9 @@ class Composed:
         """The config as the run uses it, every interpolation replaced by its value."""
         if output_dir in self._plain:
             return copy.deepcopy(self._public[output_dir])
-        config = self.config
         with hydra_values(self.full, output_dir):
             try:
-                config = resolved(config)
+                config = retried(self.project, lambda: resolved(self.config))
             except (OmegaConfBaseException, ValueError, RecursionError) as error:
                 raise_all(_faults().unresolvable(self, self.config, error))
         if missing := sorted(OmegaConf.missing_keys(config)):

@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Override
@@ -16,7 +17,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from dlctl.composition import preflight, signatures
+from dlctl.composition import preflight, registering, signatures
 from dlctl.composition.keys import Keys, at, dotted, references, walk, word
 from dlctl.composition.preflight import present
 from dlctl.errors import ConfigError, DlctlError
@@ -162,7 +163,7 @@ def unresolvable(
     for keys, value in walk(plain):
         try:
             if isinstance(value, str) and "${" in value:
-                resolve(config, keys)
+                registering.retried(composed.project, partial(resolve, config, keys))
         except (OmegaConfBaseException, ValueError, RecursionError) as reason:
             failed[keys] = reason
     found: list[DlctlError] = []
@@ -233,7 +234,8 @@ def unresolved(composed: "Composed", keys: Keys, error: Exception, reason: str |
         known = [name for name in BaseContainer._resolvers if name != "hydra"]
         suggestions = close(match[1], known)
         text = f"there is no resolver '{match[1]}'"
-        hint = meant(suggestions) or f"there are {', '.join(known)}"
+        there = meant(suggestions) or f"there are {', '.join(known)}"
+        hint = registering.reason(composed.project, match[1]) or there
     elif isinstance(error, GrammarParseError):
         text, hint = f"it cannot be read: {text}", "an interpolation is written ${section.key}"
     message = f"'{key}' cannot be resolved: {text}"

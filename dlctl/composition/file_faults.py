@@ -9,7 +9,7 @@ from omegaconf import grammar_parser
 from omegaconf.errors import GrammarParseError
 
 from dlctl.composition import config_files
-from dlctl.composition.defaults import entries, misshapen, place_of
+from dlctl.composition.defaults import entries, misshapen
 from dlctl.composition.faults import close, first_line, meant
 from dlctl.composition.keys import Keys, dotted, walk
 from dlctl.errors import ConfigError
@@ -169,21 +169,10 @@ def header(file: Path) -> Iterator[ConfigError]:
 
 
 def order(file: Path) -> Iterator[ConfigError]:
-    """A defaults list that does not say where the file itself comes."""
-    content, listed = config_files.values(file), entries(file)
-    own = [entry for entry in listed if entry.name == "_self_"]
-    others = [entry for entry in listed if entry.name != "_self_" and not entry.override]
-    values = [key for key in content if key != "defaults"] if isinstance(content, dict) else []
+    """A defaults list that says twice where the file itself comes."""
+    own = [entry for entry in entries(file) if entry.name == "_self_"]
     if len(own) > 1:
         place = Place(file, own[1].line)
         yield ConfigError(
             "_self_ stands here a second time", hint="leave one out", place=place, topic="defaults"
-        )
-    elif others and values and not own:
-        yield ConfigError(
-            "the defaults list does not say where the file itself comes",
-            hint="add '- _self_', at the end if the file is to override the configs above it",
-            suggestions=["- _self_"],
-            place=place_of(file),
-            topic="defaults",
         )

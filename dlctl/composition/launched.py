@@ -102,6 +102,7 @@ class Launched:
             if entry is None or (len(named) > 1 and fault.key and fault.key not in entry.name):
                 continue
             similar = fault.suggestions if fault.key and fault.key in entry.name else ()
+            assert listed is not None
             listed[number : number + 1] = self._meant(item, str(fault.key), similar[0]) if similar else []
             if len(similar) != 1:
                 name = entry.name.strip("/") if entry.options is not None else str(fault.key)

@@ -130,6 +130,10 @@ class Trail:
                 assert isinstance(step.by, Place)
                 yield step.by
 
+    def step(self, layer: Layer, keys: Keys) -> Step | None:
+        """What a config says about a key, or about one above it."""
+        return self._in_file(layer, keys)
+
     def rank(self, place: Place) -> int:
         """Where a file comes in the order of merging: what comes later wins."""
         ranks = [number for number, layer in enumerate(self.layers) if layer.file == place.file]

@@ -3,11 +3,19 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from omegaconf import OmegaConf
+
+from dlctl.composition.keys import references, walk
 from dlctl.project import Place, Project
+
+if TYPE_CHECKING:
+    from dlctl.composition.compose import Composed
 
 _REGISTERED = re.compile(r"""register_(?:new_)?resolver\(\s*(?:name\s*=\s*)?["']([^"']+)["']""")
 # Folders of a project in which there is no code of its own, by name or by what lies in them.
+_BUILT_IN = ("oc.", "hydra", "now")
 _FOREIGN = {"node_modules", "site-packages", "__pycache__"}
 
 
@@ -19,6 +27,17 @@ def registered(project: Project) -> dict[str, Place]:
         for match in _REGISTERED.finditer(text) if "resolver" in text else ():
             found.setdefault(match[1], Place(file, text[: match.start()].count("\n") + 1))
     return found
+
+
+def notes(composed: "Composed") -> list[str]:
+    """What a config leaves to resolvers of the project, each named once."""
+    used: set[str] = set()
+    for keys, value in walk(OmegaConf.to_container(composed.config, resolve=False)):
+        if isinstance(value, str) and "${" in value:
+            used |= {name for name, _ in references(keys, value)}
+    used = {name for name in used if not name.startswith(_BUILT_IN) and OmegaConf.has_resolver(name)}
+    found = registered(composed.project) if used else {}
+    return [f"the resolver '{name}' is of {found[name]}" for name in sorted(used & {*found})]
 
 
 def _sources(folder: Path) -> Iterator[Path]:

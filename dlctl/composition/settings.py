@@ -1,5 +1,6 @@
 """Settings of Hydra that dlctl reads only when a run or a search is under way."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryV
 from dlctl.composition import faults as told
 from dlctl.composition.compose import Composed
 from dlctl.composition.keys import Keys, at, references, walk
+from dlctl.composition.registering import retried
 from dlctl.composition.resolving import hydra_values
 from dlctl.errors import DlctlError
 
@@ -23,7 +25,7 @@ def faults(composed: Composed) -> list[DlctlError]:
             if not isinstance(value, str) or "${" not in value:
                 continue
             try:
-                told.resolve(composed.full, keys)
+                retried(composed.project, partial(told.resolve, composed.full, keys))
             except (MissingMandatoryValue, InterpolationToMissingValueError):
                 continue
             except (OmegaConfBaseException, ValueError, RecursionError) as error:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dlctl import redact
-from dlctl.composition import check, config_files, repair
+from dlctl.composition import check, config_files, order, repair, resolvers
 from dlctl.composition.compose import Composed, compose
 from dlctl.composition.defaults import WHOLE
 from dlctl.composition.file_faults import by_itself
 from dlctl.composition.launched import Launched
-from dlctl.composition.resolvers import registered
 from dlctl.errors import DlctlError
 from dlctl.project import Project, shown
 
@@ -63,13 +62,14 @@ def launched(project: Project, overrides: Sequence[str]) -> Report:
     found.compose()
     report = Report([*found.refused, *found.faults])
     if composed := found.composed:
-        report.notes, report.composed = check.extras(composed), 1
+        report.notes, report.composed = [*check.extras(composed), *resolvers.notes(composed)], 1
         own = project.configs or project.packaged
         with config_files.replaced(found.repaired):
+            report.faults += order.faults(composed)
             for file in sorted({layer.file for layer in composed.trail.layers if layer.file}):
                 report.faults += by_itself(file) if file.is_relative_to(own) else ()
     report.faults = _sorted(report.faults)
-    _only_faults(report, project)
+    _only_faults(report)
     return report
 
 
@@ -91,7 +91,7 @@ def everything(project: Project) -> Report:
     for result in results:
         report.faults += [fault for fault in result.faults if not _fits_elsewhere(fault, result, results)]
     report.faults = _sorted(report.faults)
-    _only_faults(report, project)
+    _only_faults(report)
     report.composed = len(results)
     return report
 
@@ -151,10 +151,11 @@ def _composition(
     if launched.composed is None:
         return _Result(whole, launched.refused)
     found = launched.faults
-    report.notes += check.extras(launched.composed)
+    report.notes += [*check.extras(launched.composed), *resolvers.notes(launched.composed)]
     result = _Result(whole, found, launched.composed)
     mended = {*broken, *launched.repaired}
     with config_files.replaced(launched.repaired):
+        found += order.faults(launched.composed)
         # To ask for the files of every config would cost a third of all.
         uncertain = bool(mended) and not result.files.isdisjoint(mended)
     if uncertain:
@@ -220,22 +221,17 @@ def _sorted(faults: Iterable[DlctlError]) -> list[DlctlError]:
     return list(once.values())
 
 
-def _only_faults(report: Report, project: Project) -> None:
+def _only_faults(report: Report) -> None:
     """Make notes of what is no fault of the configs.
 
-    A secret of this machine, such as a tracker's key, is not set; a resolver is registered by code of
-    the project, which is not run here; data is fetched or put there later.
+    A secret of this machine, such as a tracker's key, is not set; data is fetched or put there later.
     """
     kept = []
-    own = registered(project) if any("there is no resolver" in each.message for each in report.faults) else {}
     for fault in report.faults:
         where = f"{fault.place}: " if fault.place else ""
         variable = re.search(r"the environment variable (\S+) is not set", fault.message)
-        resolver = re.search(r"there is no resolver '(.+)'$", fault.message)
         if variable and redact.is_secret_name(variable[1]):
             report.notes.append(f"{where}needs the environment variable {variable[1]}")
-        elif resolver and (place := own.get(resolver[1])):
-            report.notes.append(f"{where}the resolver '{resolver[1]}' is registered in {place}, not run here")
         elif fault.topic == "data":
             report.notes.append(f"{where}{fault.message}")
         else:

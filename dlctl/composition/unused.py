@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from dlctl.composition.compose import Composed
+from dlctl.composition.registering import retried
 
 # Options that choose nothing, or what dlctl does itself.
 _KNOWN = {"hydra/launcher": ("basic",), "hydra/sweeper": ("basic", "optuna")}
@@ -55,5 +56,7 @@ def _is_old(root: Path) -> bool:
 def environment(composed: Composed) -> dict[str, str]:
     """The variables that ``hydra.job.env_set`` sets for the run."""
     node = OmegaConf.select(composed.full, "hydra.job.env_set")
-    values: Any = OmegaConf.to_container(node, resolve=True) if node else {}
+    values: Any = (
+        retried(composed.project, lambda: OmegaConf.to_container(node, resolve=True)) if node else {}
+    )
     return {str(name): str(value) for name, value in values.items()}

@@ -367,3 +367,21 @@ def test_folders_of_a_search_are_resolved_too(dlctl: Dlctl) -> None:
     right = "${hydra.job.num}_${hydra.job.id}_${hydra.job.override_dirname}_${hydra:runtime.output_dir}"
     write(dlctl, "experiment/mine", text.format("${hydra.runtime.cwd}/${now:%Y}", right))
     assert dlctl("check", "--exp", "mine").out == "no fault in 1 config\n"
+
+
+def test_primary_config_that_wins_over_its_experiments_is_a_fault(dlctl: Dlctl) -> None:
+    groups = "data: mnist_mini, model: mnist, paths: default, trainer: cpu, hydra: default, experiment: null"
+    lists = f"defaults: [{groups}]"
+    write(dlctl, "train", f"{lists}\ntask_name: train\ntags: [dev]\nseed: null\n")
+    write(dlctl, "experiment/mine", "# @package _global_\ntags: [dev]\nseed: 7\n")
+    told = (
+        "error: configs/train.yaml:1: the defaults list does not say where the file itself comes: "
+        "it comes last, and its 'seed' wins over that of configs/experiment/mine.yaml:3\n"
+        "  add '- _self_', at the beginning if the configs in the list are to win\n"
+    )
+    assert dlctl("check", "--exp", "mine", code=3).err == told
+    assert dlctl("check", "--all", code=3).err == told
+    # Without an experiment it comes to the same, and a group's own file comes last for everybody.
+    assert dlctl("check").err == ""
+    write(dlctl, "trainer/mine", "defaults: [cpu]\ndevices: 2\n")
+    assert dlctl("check", "trainer=mine").err == ""

@@ -1,19 +1,9 @@
-"""A project in the template's shape, and nothing left of its package after each test."""
-
-import sys
-from collections.abc import Iterator
+"""A project in the template's shape."""
 
 import pytest
 
 from tests.conftest import Dlctl
 from tests.migration import shape
-
-
-@pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    yield
-    for name in [name for name in sys.modules if name == "src" or name.startswith("src.")]:
-        del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)

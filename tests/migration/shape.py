@@ -27,6 +27,7 @@ FILES = {
         tags: ["dev"]
         train: True
         test: True
+        compile: False
         ckpt_path: null
         seed: null
         """,
@@ -66,7 +67,6 @@ FILES = {
         net:
           _target_: src.models.parts.net.ToyNet
           width: 4
-        compile: false
         """,
     "configs/callbacks/default.yaml": """\
         defaults:
@@ -74,7 +74,6 @@ FILES = {
           - early_stopping
           - model_summary
           - rich_progress_bar
-          - _self_
 
         model_checkpoint:
           dirpath: ${paths.output_dir}/checkpoints
@@ -132,7 +131,7 @@ FILES = {
         check_val_every_n_epoch: 1
         deterministic: False
         """,
-    "configs/trainer/gpu.yaml": "defaults:\n  - default\n  - _self_\n\naccelerator: gpu\ndevices: 1\n",
+    "configs/trainer/gpu.yaml": "defaults:\n  - default\n\naccelerator: gpu\ndevices: 1\n",
     "configs/paths/default.yaml": """\
         root_dir: ${oc.env:PROJECT_ROOT}
         data_dir: ${paths.root_dir}/data/
@@ -181,7 +180,6 @@ FILES = {
         defaults:
           - /experiment/example
           - override /logger: csv
-          - _self_
 
         model:
           net:
@@ -238,7 +236,6 @@ FILES = {
 
         defaults:
           - default
-          - _self_
 
         trainer:
           fast_dev_run: true
@@ -294,7 +291,7 @@ FILES = {
 
 
         class ToyModule(LightningModule):
-            def __init__(self, net, optimizer, scheduler, compile: bool) -> None:
+            def __init__(self, net, optimizer, scheduler) -> None:
                 super().__init__()
                 self.save_hyperparameters(logger=False)
                 self.net = net

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,17 @@ print(json.dumps(OmegaConf.to_container(config)))
 """
 
 
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("plugins")
+def install(folder: Path, names: Sequence[str]) -> Path:
+    """Install packages into a folder, which has to be on Python's path then."""
     # Without what they depend on: the sweeper wants an Optuna of long ago.
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    subprocess.run([*pip, *PLUGINS], check=True)
+    subprocess.run([*pip, *names], check=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(tmp_path_factory.mktemp("plugins"), PLUGINS)
 
 
 @pytest.fixture
