@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import repeat
 from typing import Any
 
-from dlctl.data.conllu_blocks import BRIEF, Block
+from dlctl.data.conllu_blocks import Block
 from dlctl.data.conllu_cells import (
     COLUMNS,
     DEPS,
@@ -63,8 +63,8 @@ class Token:
     deps: Deps
     misc: Misc
     more: dict[str, str] | None
-    # A row is cut up as far as was needed; a list has what was set as text and is not read yet.
-    _row: tuple[str, ...] | list[str] | None
+    # The list that was read; or a tuple with what was set as text and is not read yet.
+    _row: list[str] | tuple[str, ...] | None
     _block: Block | None
     _told: dict[str, Any] | None
 
@@ -86,6 +86,8 @@ class Token:
             raise AttributeError(f"a token has no {name!r}", name=name, obj=self)
         if self._told is not None and name in self._told:
             return self._told[name]
+        if self._block is not None:
+            self._block.reading.typed = True
         text = self._text(column)
         try:
             value = self._value(column, text)
@@ -96,7 +98,7 @@ class Token:
 
     def _at_fault(self, name: str, error: CellError) -> Any:
         """Tell of a cell that cannot be read, once; what to go on with if that does not stop."""
-        if self._block is None or not isinstance(self._row, tuple):
+        if self._block is None or not isinstance(self._row, list):
             raise error
         self._block.fault(self._row, error)
         nothing = _NOTHING[_COLUMN[name]]
@@ -120,14 +122,7 @@ class Token:
 
     def _cells(self) -> Sequence[str]:
         """The row as it was read."""
-        row = self._row
-        if row is None:
-            return ["_"] * len(COLUMNS)
-        if len(row) == BRIEF + 1 and self._names() is COLUMNS:
-            row = self._row = (*row[:BRIEF], *row[BRIEF].split("\t"))
-            if self._block is not None:
-                self._block.reading.whole = True
-        return row
+        return ("_",) * len(COLUMNS) if self._row is None else self._row
 
     def _names(self) -> tuple[str, ...]:
         if self._block is not None:
@@ -184,7 +179,7 @@ class Token:
     def _set_text(self, column: str, text: str) -> None:
         row = list(self._cells())
         row[self._names().index(column)] = text
-        self._row = row
+        self._row = tuple(row)
         with suppress(AttributeError):
             delattr(self, column.lower())
 
@@ -254,38 +249,59 @@ def _again(id_: Id, names: Sequence[str], cells: Iterable[str], more: dict[str, 
 
 def tokens_of(block: Block) -> list[Token]:
     """The tokens of a sentence."""
-    reading, ids, rows = block.reading, block.ids(), block.rows()
-    tokens = list(map(Token.__new__, repeat(Token, len(ids))))
-    if reading.names is COLUMNS and reading.whole:
-        # Of a cell that cannot be read its token tells, when it is asked for.
-        with suppress(CellError):
-            _fill_all(tokens, ids, block)
-            return tokens
-        tokens = list(map(Token.__new__, repeat(Token, len(ids))))
-    elif reading.names is COLUMNS:
-        _fill_briefly(tokens, ids, block)
+    names = block.reading.names
+    if names is not COLUMNS:
+        return _lazy_tokens(block)
+    if not block.reading.typed:
+        tokens = _new_tokens(block)
+        _fill_briefly(tokens, block)
         return tokens
-    more = [(at, name) for at, name in enumerate(reading.names) if name not in COLUMNS]
-    for token, id_, row in zip(tokens, ids, rows, strict=True):
+    try:
+        return _typed_tokens(block)
+    except CellError:
+        # Its token tells of it, when it is asked for the cell.
+        return _lazy_tokens(block)
+
+
+def _new_tokens(block: Block) -> list[Token]:
+    return list(map(Token.__new__, repeat(Token, len(block.ids()))))
+
+
+def _lazy_tokens(block: Block) -> list[Token]:
+    tokens, more = _new_tokens(block), [name for name in block.reading.names if name not in COLUMNS]
+    for token, id_, row in zip(tokens, block.ids(), block.rows(), strict=True):
         token.id, token._block, token._row = id_, block, row
-        token.more = {name: row[at] for at, name in more} if more else None
+        token.more = {name: row[block.reading.names.index(name)] for name in more} if more else None
     return tokens
 
 
-# Where a loop's targets are attributes nothing is named twice: these two are where the time goes.
-def _fill_briefly(tokens: list[Token], ids: list[Id], block: Block) -> None:
-    token: Token
-    for token, token.id, token._row in zip(tokens, ids, block.rows(), strict=True):
-        token._block = block
-        _, token.form, token.lemma, token.upos, _ = token._row
+def _typed_tokens(block: Block) -> list[Token]:
+    tokens = _new_tokens(block)
+    try:
+        _fill_all(tokens, block)
+    except KeyError:
+        for at, known in ((5, FEATS), (6, HEADS), (8, DEPS), (9, MISC)):
+            known.learn(row[at] for row in block.rows())
+        _fill_all(tokens, block)
+    return tokens
 
 
-def _fill_all(tokens: list[Token], ids: list[Id], block: Block) -> None:
+def _fill_briefly(tokens: list[Token], block: Block) -> None:
+    # Where a loop's targets are attributes nothing is named twice: here is where the time goes.
     token: Token
-    for token, token.id, row in zip(tokens, ids, block.whole_rows(), strict=True):
+    for token, token.id, row in zip(tokens, block.ids(), block.rows(), strict=True):
+        token._block, token._row = block, row
+        token.form, token.lemma, token.upos = row[1], row[2], row[3]
+
+
+def _fill_all(tokens: list[Token], block: Block) -> None:
+    feats_of, head_of, deps_of, misc_of = FEATS.values, HEADS.values, DEPS.values, MISC.values
+    token: Token
+    for token, token.id, row in zip(tokens, block.ids(), block.rows(), strict=True):
         token._block, token._row = block, row
         _, token.form, token.lemma, token.upos, token.xpos, feats, head, token.deprel, deps, misc = row
-        token.feats = FEATS[feats].copy()
-        token.head = HEADS[head]
-        token.deps = DEPS[deps].copy()
-        token.misc = {} if misc == "_" else MISC[misc].copy()
+        token.feats = {} if feats == "_" else feats_of[feats].copy()
+        token.head = head_of[head]
+        pairs = deps_of[deps]
+        token.deps = [pairs[0]] if len(pairs) == 1 else [*pairs]
+        token.misc = {} if misc == "_" else misc_of[misc].copy()
