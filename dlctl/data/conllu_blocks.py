@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import compress
 from operator import itemgetter
 from typing import IO
 
-from dlctl.data.conllu_cells import COLUMNS, CellError, Empty, Id, Span, read_id
+from dlctl.data.conllu_cells import COLUMNS, IDS, CellError, Empty, Id, Span
 from dlctl.data.conllu_source import chunks
 from dlctl.errors import ConlluError, Diagnostic
 
@@ -14,6 +15,13 @@ Faults = Callable[[Diagnostic], None]
 Row = list[str]
 _PLUS = re.compile(r"# global\.columns = (\S+(?: \S+)*)")
 _FIRST = itemgetter(0)
+_COMMENTS = re.compile(r"(?:#[^\n]*+\n)*+")
+# A row and what is between it and the next: nothing, or a blank line and comments. Cells match ends of lines
+# too, which is quicker; then there are fewer rows than lines.
+_ID, _ANY, _GAP = r"([0-9][0-9.\-]*+)\t", "[^\t]++", r"\n((?:\n(?:#[^\n]*+\n)*+)?+)"
+_TEXT, _LAST, _THREE = f"({_ANY})\t", "[^\t\n]++", f"({_ANY}\t{_ANY}\t{_ANY})\t"
+_BRIEF_ROWS = re.compile(_ID + _TEXT * 3 + f"{_ANY}\t" * 5 + _LAST + _GAP)
+_WHOLE_ROWS = re.compile(f"{_ID}{_TEXT * 2}{_THREE * 2}({_LAST}){_GAP}")
 
 
 class Reading:
@@ -61,42 +69,66 @@ class Reading:
 
 
 class Block:
-    """A sentence that is as it must be: its lines, and its rows cut up.
+    """A sentence that is as it must be: its lines, its cells, or where they are in a piece of the file.
 
     Attributes:
         reading: the file it was read from.
         line: the number of its first line.
-        head: how many lines are comments.
+        piece: the sentences that were cut up with it, if they were.
+        start, end: its rows there.
         original: the text with its end as it stood in the file, if that is not its lines and a blank one.
     """
 
-    __slots__ = ("_ids", "_lines", "_rows", "_text", "head", "line", "original", "reading")
+    __slots__ = (
+        "_ids", "_lines", "_number", "_rows", "_text", "end", "line", "original", "piece", "reading", "start",
+    )  # fmt: skip
 
-    def __init__(
-        self, reading: Reading, line: int, lines: list[str], head: int, rows: list[Row], ids: Sequence[Id]
-    ) -> None:
-        self.reading, self.line, self.head = reading, line, head
-        self._lines: list[str] | None = lines
-        self._rows: list[Row] | None = rows
+    def __init__(self, reading: Reading, line: int, ids: Sequence[Id]) -> None:
+        self.reading, self.line = reading, line
         self._ids: Sequence[Id] | None = ids
-        self._text = ""
+        self._lines: list[str] | None = None
+        self._rows: list[Row] | None = None
+        self._text: str | None = None
         self.original: str | None = None
+        self.piece: Piece | None = None
+
+    @classmethod
+    def of_lines(cls, reading: Reading, line: int, lines: list[str], ids: Sequence[Id]) -> "Block":
+        """A sentence by itself."""
+        block = cls(reading, line, ids)
+        block._lines = lines
+        return block
+
+    def cut_from(self, piece: "Piece", number: int, start: int, end: int) -> None:
+        """Say where it is in a piece."""
+        self.piece, self._number, self.start, self.end = piece, number, start, end
 
     @property
     def text(self) -> str:
         """Its lines, without the blank one at the end."""
-        return self._text if self._lines is None else "\n".join(self._lines)
+        if self._text is None:
+            if self._lines is not None:
+                return "\n".join(self._lines)
+            assert self.piece is not None
+            self._text = self.piece.sentences()[self._number]
+        return self._text
+
+    def lines(self) -> list[str]:
+        """Its lines, comments first."""
+        if self._lines is None:
+            self._lines = self.text.split("\n")
+        return self._lines
 
     def comments(self) -> list[str]:
         """The lines before the rows."""
-        return (
-            self.text.split("\n", self.head)[: self.head] if self._lines is None else self._lines[: self.head]
-        )
+        lines = self.lines()
+        return lines[: len(lines) - len(self.ids())]
 
     def rows(self) -> list[Row]:
         """The cells of every row."""
         if self._rows is None:
-            self._rows = [row.split("\t") for row in self.text.split("\n")[self.head :]]
+            lines = self.lines()
+            self._rows = [line.split("\t") for line in lines if line[:1] != "#"]
         return self._rows
 
     def ids(self) -> Sequence[Id]:
@@ -109,15 +141,22 @@ class Block:
 
     def forget(self) -> None:
         """Keep the text only."""
-        if self._lines is not None:
-            self._text = "\n".join(self._lines)
-        self._lines = self._rows = self._ids = None
+        self._text = self.text
+        self.piece = self._lines = self._rows = self._ids = None
 
-    def fault(self, row: Sequence[str], error: CellError) -> None:
-        """Tell of a cell of a row that cannot be read."""
-        number = next(number for number, each in enumerate(self.rows()) if each is row)
-        place = (self.reading.file, self.line + self.head + number, error.column)
-        self.reading.faults(Diagnostic(*place, error.rule, error.message))
+    def cut_alone(self) -> "Piece | None":
+        """Cut it up as pieces are, if its text is as it was written by anybody."""
+        found = cut(self.reading, self.line, f"{self.text}\n\n".encode())
+        if not found:
+            return None
+        self.piece, self.start, self.end = found[0].piece, 0, found[0].end
+        self._number = 0
+        return self.piece
+
+    def fault(self, row: int, error: CellError) -> None:
+        """Tell of a cell that cannot be read, in a row counted from 0."""
+        line = self.line + len(self.lines()) - len(self.ids()) + row
+        self.reading.faults(Diagnostic(self.reading.file, line, error.column, error.rule, error.message))
 
     def column(self, name: str) -> list[str]:
         """A column of the words as text.
@@ -125,17 +164,50 @@ class Block:
         Raises:
             ConlluError: there is no such column.
         """
-        names = self.reading.names
+        names, ids = self.reading.names, self.ids()
         try:
             at = names.index(name.upper())
         except ValueError:
             message = f"no column {name!r}; there are {', '.join(names).lower()}"
             raise ConlluError(Diagnostic(self.reading.file, self.line, None, "no-column", message)) from None
-        cells, ids = [row[at] for row in self.rows()], self.ids()
+        if self.piece is not None and at <= self.piece.last:
+            cells = self.piece.column(at, self.start, self.end)
+        else:
+            cells = [row[at] for row in self.rows()]
         # Only words alone end with their number, for a token of several and an empty node are rows too.
         if ids[-1] == len(ids):
             return cells
         return [cell for cell, id_ in zip(cells, ids, strict=True) if type(id_) is int]
+
+
+class Piece:
+    """Sentences that were cut up at once.
+
+    Args:
+        text: their text.
+        cells: the cells of all rows one after the other, with what stood between two rows before each.
+        width: how many of them there are for a row.
+        whole: whether they are all cells: the columns from UPOS to FEATS in one text, those from HEAD to DEPS
+            too, and MISC; otherwise those up to UPOS.
+    """
+
+    __slots__ = ("_sentences", "cells", "last", "text", "whole", "width")
+
+    def __init__(self, text: str, cells: list[str], width: int, *, whole: bool) -> None:
+        self.text, self.cells, self.width, self.whole = text, cells, width, whole
+        self.last = 2 if whole else 3
+        self._sentences: list[str] | None = None
+
+    def column(self, at: int, start: int, end: int) -> list[str]:
+        """The cells of rows in a column, counted from 0."""
+        width = self.width
+        return self.cells[start * width + at + 1 : end * width : width]
+
+    def sentences(self) -> list[str]:
+        """Every sentence as text."""
+        if self._sentences is None:
+            self._sentences = self.text.split("\n\n")
+        return self._sentences
 
 
 def sound_ids(rows: list[Row], names: tuple[str, ...]) -> Sequence[Id] | None:
@@ -152,7 +224,7 @@ def sound_ids(rows: list[Row], names: tuple[str, ...]) -> Sequence[Id] | None:
         return numbers
     if texts == plain:
         return numbers
-    return [read_id(text) for text in texts] if in_order(texts) else None
+    return _ids_in_order(texts)
 
 
 def plain_ids(count: int) -> list[str]:
@@ -161,31 +233,41 @@ def plain_ids(count: int) -> list[str]:
 
 
 @lru_cache(1024)
-def _counted(count: int) -> tuple[list[str], Sequence[int]]:
+def _counted(count: int) -> tuple[list[str], Sequence[Id]]:
     return [str(number) for number in range(1, count + 1)], range(1, count + 1)
 
 
 def in_order(texts: list[str]) -> bool:
     """Whether these are words 1 to n, multiword tokens before their first word, and empty nodes in order."""
+    return _ids_in_order(texts) is not None
+
+
+def _ids_in_order(texts: list[str]) -> list[Id] | None:
     try:
-        ids = [read_id(each) for each in texts]
+        IDS.learn(texts)
     except CellError:
-        return False
-    last, empties, end, start = 0, 0, 0, 0
-    for id_ in ids:
+        return None
+    ids = list(map(IDS.values.__getitem__, texts))
+    others = [(at, id_) for at, id_ in enumerate(ids) if type(id_) is not int]
+    count = len(ids) - len(others)
+    words = ids.copy()
+    for at, _ in reversed(others):
+        del words[at]
+    if count == 0 or words != list(_counted(count)[1]):
+        return None
+    before, start, end = Empty(0, 0), 0, 0
+    for passed, (at, id_) in enumerate(others):
+        last = at - passed  # the word before
         if isinstance(id_, Empty):
-            empties += 1
-            if id_ != (last, empties) or start > last:
-                return False
+            number = before.number + 1 if before.after == last else 1
+            if id_ != (last, number) or start > last:
+                return None
+            before = id_
         elif isinstance(id_, Span):
             if id_.first != last + 1 or id_.last < id_.first or id_.first <= end:
-                return False
-            start, end, empties = id_.first, id_.last, 0
-        else:
-            if id_ != last + 1:
-                return False
-            last, empties = id_, 0
-    return end <= last > 0
+                return None
+            start, end = id_
+    return ids if end <= count else None
 
 
 def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
@@ -207,53 +289,73 @@ def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
         begun = b"".join(waiting)
         end = begun.rfind(b"\n\n") + 2
         waiting = [begun[end:]] if end < len(begun) else []
-        for raw, lines in _decoded(begun[:end]):
-            if lines is None:
-                yield from repaired(reading, line, raw)
-            else:
-                yield from _sentences(reading, line, lines)
-            line += raw.count(b"\n") if lines is None else len(lines) - 1
+        yield from _whole_sentences(reading, line, begun[:end])
+        line += begun.count(b"\n", 0, end)
     if waiting:
         yield from repaired(reading, line, b"".join(waiting))
 
 
-def _decoded(raw: bytes) -> Iterator[tuple[bytes, list[str] | None]]:
-    """Whole sentences as lines with nothing after the last; None for one with bytes that are no text."""
-    if raw.isascii():
-        yield raw, raw.decode().split("\n")
-        return
-    parts = raw[:-2].split(b"\n\n")
-    try:
-        # One by one, for what is cut out of a text with other letters costs more.
-        lines = [line for part in parts for line in f"{part.decode()}\n".split("\n")]
-        if b"\xef\xbf\xbd" not in raw:
-            yield raw, [*lines, ""]
-            return
-    except UnicodeDecodeError:
-        pass
-    for part in parts:
-        text = part.decode(errors="replace")
-        yield part + b"\n\n", None if "\ufffd" in text else f"{text}\n\n".split("\n")
-
-
-def _sentences(reading: Reading, line: int, lines: list[str]) -> Iterator[Block]:
-    """The sentences in lines, every one with a blank line at its end."""
+def _whole_sentences(reading: Reading, line: int, raw: bytes) -> Iterator[Block]:
+    """The sentences of a piece: all at once, or one by one if anything is wrong with one."""
     from dlctl.data.conllu_parts import repaired
 
-    reading.begin(lines[0])
-    start, names = 0, reading.names
-    while start < len(lines) - 1:
-        end = lines.index("", start)
-        first = start
-        while lines[first][:1] == "#":
-            first += 1
-        rows = [row.split("\t") for row in lines[first:end]]
-        ids = sound_ids(rows, names)
-        if ids is not None:
-            yield Block(reading, line + start, lines[start:end], first - start, rows, ids)
+    reading.begin(raw.partition(b"\n")[0].decode(errors="replace"))
+    found = cut(reading, line, raw) if reading.names is COLUMNS else None
+    if found is not None:
+        yield from found
+        return
+    for part in raw[:-2].split(b"\n\n"):
+        text = part.decode(errors="replace")
+        lines = text.split("\n")
+        block = None if "\ufffd" in text else _sentence(reading, line, lines)
+        if block is not None:
+            yield block
         else:
-            yield from repaired(reading, line + start, "\n".join([*lines[start : end + 1], ""]).encode())
-        start = end + 1
+            yield from repaired(reading, line, part + b"\n\n")
+        line += len(lines) + 1
+
+
+def _sentence(reading: Reading, line: int, lines: list[str]) -> Block | None:
+    """A sentence of lines, if nothing is wrong with it."""
+    first = next((number for number, each in enumerate(lines) if each[:1] != "#"), len(lines))
+    ids = sound_ids([row.split("\t") for row in lines[first:]], reading.names)
+    return None if ids is None else Block.of_lines(reading, line, lines, ids)
+
+
+def cut(reading: Reading, line: int, raw: bytes) -> list[Block] | None:
+    """All sentences of a piece that ends with a blank line; None if anything is wrong with one.
+
+    Rows are cut out with what is between them and the next. If nothing is left over, there are as many ends
+    of lines as rows and lines between them, and ids are in order, every line is what it must be.
+    """
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    body = _COMMENTS.match(text).end()  # type: ignore[union-attr]
+    width = 8 if reading.typed else 6
+    cells = (_WHOLE_ROWS if reading.typed else _BRIEF_ROWS).split(text[body:])
+    gaps = cells[width - 1 :: width]
+    if any(cells[::width]) or text.count("\n", body) != len(gaps) + "".join(gaps).count("\n"):
+        return None
+    if not text.isascii() and "\ufffd" in text:
+        return None
+    piece = Piece(text, cells, width, whole=reading.typed)
+    found: list[Block] = []
+    texts, start, comments = cells[1::width], 0, text.count("\n", 0, body)
+    for end in compress(range(1, len(gaps) + 1), gaps):
+        plain, ids = _counted(end - start)
+        if texts[start:end] != plain:
+            others = _ids_in_order(texts[start:end])
+            if others is None:
+                return None
+            ids = others
+        block = Block(reading, line, ids)
+        block.cut_from(piece, len(found), start, end)
+        found.append(block)
+        line += comments + end - start + 1
+        comments, start = gaps[end - 1].count("\n") - 1, end
+    return found
 
 
 def plus_columns(text: str) -> tuple[str, ...]:

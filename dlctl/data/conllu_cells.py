@@ -89,6 +89,11 @@ class Known(Generic[Value]):
         self.values: dict[str, Value] = {}
 
     def __call__(self, text: str) -> Value:
+        """What a text is worth.
+
+        Raises:
+            CellError: it cannot be read.
+        """
         try:
             return self.values[text]
         except KeyError:
@@ -190,6 +195,20 @@ def _misc(text: str) -> Misc:
 
 # What tokens hand out are copies of these, for they can be changed.
 IDS, HEADS, FEATS, DEPS, MISC = Known(_id), Known(_head), Known(_feats), Known(_deps), Known(_misc)
+
+
+def _tags(text: str) -> tuple[str, str, Feats]:
+    upos, xpos, feats = text.split("\t")
+    return upos, xpos, FEATS(feats)
+
+
+def _syntax(text: str) -> tuple[int | None, str, Deps]:
+    head, deprel, deps = text.split("\t")
+    return HEADS(head), deprel, DEPS(deps)
+
+
+# Columns whose cells go together, read at once: UPOS to FEATS, and HEAD to DEPS.
+TAGS, SYNTAX = Known(_tags), Known(_syntax)
 
 
 def read_id(text: str) -> Id:

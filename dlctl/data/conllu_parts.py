@@ -54,11 +54,9 @@ def repaired(reading: Reading, line: int, begun: bytes, pieces: Iterable[bytes] 
 
 def block_of(reading: Reading, line: int, lines: list[str]) -> Block:
     """A sentence of lines of which nothing hinders reading."""
-    head = next(number for number, each in enumerate(lines) if not each.startswith("#"))
-    rows = [row.split("\t") for row in lines[head:]]
-    ids = sound_ids(rows, reading.names)
+    ids = sound_ids([each.split("\t") for each in lines if not each.startswith("#")], reading.names)
     assert ids is not None
-    return Block(reading, line, lines, head, rows, ids)
+    return Block.of_lines(reading, line, lines, ids)
 
 
 def check_reading(lines: list[str], start: int, names: tuple[str, ...] = COLUMNS) -> list[Found]:

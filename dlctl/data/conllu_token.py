@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import repeat
+from itertools import count, repeat
 from typing import Any
 
-from dlctl.data.conllu_blocks import Block
+from dlctl.data.conllu_blocks import Block, Piece
 from dlctl.data.conllu_cells import (
     COLUMNS,
-    DEPS,
-    FEATS,
-    HEADS,
     MISC,
+    SYNTAX,
+    TAGS,
     TYPED,
     CellError,
     Deps,
@@ -63,8 +62,8 @@ class Token:
     deps: Deps
     misc: Misc
     more: dict[str, str] | None
-    # The list that was read; or a tuple with what was set as text and is not read yet.
-    _row: list[str] | tuple[str, ...] | None
+    # The number of the row that was read; or a row with what was set as text and is not read yet.
+    _row: int | tuple[str, ...]
     _block: Block | None
     _told: dict[str, Any] | None
 
@@ -73,7 +72,8 @@ class Token:
         self.form = form
         self.lemma = self.upos = self.xpos = self.deprel = "_"
         self.feats, self.head, self.deps, self.misc = {}, None, [], {}
-        self.more = self._row = self._block = None
+        self.more = self._block = None
+        self._row = 0
         for name, value in cells.items():
             self.set(name, value)
 
@@ -98,7 +98,7 @@ class Token:
 
     def _at_fault(self, name: str, error: CellError) -> Any:
         """Tell of a cell that cannot be read, once; what to go on with if that does not stop."""
-        if self._block is None or not isinstance(self._row, list):
+        if self._block is None or not isinstance(self._row, int):
             raise error
         self._block.fault(self._row, error)
         nothing = _NOTHING[_COLUMN[name]]
@@ -122,7 +122,9 @@ class Token:
 
     def _cells(self) -> Sequence[str]:
         """The row as it was read."""
-        return ("_",) * len(COLUMNS) if self._row is None else self._row
+        if isinstance(self._row, tuple):
+            return self._row
+        return ("_",) * len(COLUMNS) if self._block is None else self._block.rows()[self._row]
 
     def _names(self) -> tuple[str, ...]:
         if self._block is not None:
@@ -249,15 +251,15 @@ def _again(id_: Id, names: Sequence[str], cells: Iterable[str], more: dict[str, 
 
 def tokens_of(block: Block) -> list[Token]:
     """The tokens of a sentence."""
-    names = block.reading.names
-    if names is not COLUMNS:
+    piece = block.piece
+    if piece is None and block.reading.names is COLUMNS:
+        piece = block.cut_alone()
+    if piece is None:
         return _lazy_tokens(block)
-    if not block.reading.typed:
-        tokens = _new_tokens(block)
-        _fill_briefly(tokens, block)
-        return tokens
+    if not piece.whole:
+        return _brief_tokens(block, piece)
     try:
-        return _typed_tokens(block)
+        return _typed_tokens(block, piece)
     except CellError:
         # Its token tells of it, when it is asked for the cell.
         return _lazy_tokens(block)
@@ -268,40 +270,54 @@ def _new_tokens(block: Block) -> list[Token]:
 
 
 def _lazy_tokens(block: Block) -> list[Token]:
-    tokens, more = _new_tokens(block), [name for name in block.reading.names if name not in COLUMNS]
-    for token, id_, row in zip(tokens, block.ids(), block.rows(), strict=True):
-        token.id, token._block, token._row = id_, block, row
-        token.more = {name: row[block.reading.names.index(name)] for name in more} if more else None
+    tokens, names = _new_tokens(block), block.reading.names
+    more = [(at, name) for at, name in enumerate(names) if name not in COLUMNS]
+    token: Token
+    for token, token.id, token._row, row in zip(tokens, block.ids(), count(), block.rows(), strict=False):
+        token._block = block
+        token.more = {name: row[at] for at, name in more} if more else None
     return tokens
 
 
-def _typed_tokens(block: Block) -> list[Token]:
+def _brief_tokens(block: Block, piece: Piece) -> list[Token]:
+    """Form, lemma and UPOS; the others when they are asked for."""
     tokens = _new_tokens(block)
-    try:
-        _fill_all(tokens, block)
-    except KeyError:
-        for at, known in ((5, FEATS), (6, HEADS), (8, DEPS), (9, MISC)):
-            known.learn(row[at] for row in block.rows())
-        _fill_all(tokens, block)
-    return tokens
-
-
-def _fill_briefly(tokens: list[Token], block: Block) -> None:
+    columns = [piece.column(at, block.start, block.end) for at in (1, 2, 3)]
     # Where a loop's targets are attributes nothing is named twice: here is where the time goes.
     token: Token
-    for token, token.id, row in zip(tokens, block.ids(), block.rows(), strict=True):
-        token._block, token._row = block, row
-        token.form, token.lemma, token.upos = row[1], row[2], row[3]
+    for token, token.id, token._row, token.form, token.lemma, token.upos in zip(
+        tokens, block.ids(), count(), *columns, strict=False
+    ):
+        token._block = block
+    return tokens
 
 
-def _fill_all(tokens: list[Token], block: Block) -> None:
-    feats_of, head_of, deps_of, misc_of = FEATS.values, HEADS.values, DEPS.values, MISC.values
+def _typed_tokens(block: Block, piece: Piece) -> list[Token]:
+    """Everything.
+
+    Raises:
+        CellError: a cell cannot be read.
+    """
+    tokens = _new_tokens(block)
+    columns = [piece.column(at, block.start, block.end) for at in range(1, 6)]
+    try:
+        _fill(tokens, block, columns)
+    except KeyError:
+        for known, texts in ((TAGS, columns[2]), (SYNTAX, columns[3]), (MISC, columns[4])):
+            known.learn(texts)
+        _fill(tokens, block, columns)
+    return tokens
+
+
+def _fill(tokens: list[Token], block: Block, columns: list[list[str]]) -> None:
+    tags_of, syntax_of, misc_of = TAGS.values, SYNTAX.values, MISC.values
     token: Token
-    for token, token.id, row in zip(tokens, block.ids(), block.rows(), strict=True):
-        token._block, token._row = block, row
-        _, token.form, token.lemma, token.upos, token.xpos, feats, head, token.deprel, deps, misc = row
-        token.feats = {} if feats == "_" else feats_of[feats].copy()
-        token.head = head_of[head]
-        pairs = deps_of[deps]
-        token.deps = [pairs[0]] if len(pairs) == 1 else [*pairs]
+    for token, token.id, token._row, token.form, token.lemma, tags, syntax, misc in zip(
+        tokens, block.ids(), count(), *columns, strict=False
+    ):
+        token._block = block
+        token.upos, token.xpos, feats = tags_of[tags]
+        token.feats = feats.copy() if feats else {}
+        token.head, token.deprel, deps = syntax_of[syntax]
+        token.deps = [deps[0]] if len(deps) == 1 else [*deps]
         token.misc = {} if misc == "_" else misc_of[misc].copy()
