@@ -4,8 +4,8 @@ A treebank has few different cells among many, so every kind of cell remembers w
 """
 
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, NamedTuple, TypeVar
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 Value = TypeVar("Value")
@@ -74,25 +74,50 @@ class CellError(ValueError):
         self.rule, self.column, self.message = rule, column, message
 
 
-class Known(dict[str, Value]):
-    """What a cell's text is worth, read once for every text.
+class Known(Generic[Value]):
+    """What the texts of cells are worth, read once for every text.
 
     Args:
         read: from text to value; raises CellError if it cannot.
-        flat: whether copies of a value share nothing; others are read anew every time.
+
+    Attributes:
+        values: by text, those that are known.
     """
 
-    def __init__(self, read: Callable[[str], Value], flat: Callable[[Value], bool] | None = None) -> None:
-        super().__init__()
-        self._read, self._flat = read, flat
+    def __init__(self, read: Callable[[str], Value]) -> None:
+        self._read = read
+        self.values: dict[str, Value] = {}
 
-    def __missing__(self, text: str) -> Value:
-        value = self._read(text)
-        if self._flat is None or self._flat(value):
-            if len(self) >= _REMEMBERED:
-                self.clear()
-            self[text] = value
-        return value
+    def __call__(self, text: str) -> Value:
+        """What a text is worth.
+
+        Raises:
+            CellError: it cannot be read.
+        """
+        try:
+            return self.values[text]
+        except KeyError:
+            self.learn((text,))
+            return self.values[text]
+
+    def learn(self, texts: Iterable[str]) -> None:
+        """Read texts, all of which are known then.
+
+        Raises:
+            CellError: one cannot be read.
+        """
+        if len(self.values) >= _REMEMBERED:
+            self.values.clear()
+        for text in texts:
+            if text not in self.values:
+                self.values[text] = self._read(text)
+
+
+class _Repeated(Misc):
+    """MISC with lists, which copies must not share."""
+
+    def copy(self) -> Misc:
+        return {key: value.copy() if isinstance(value, list) else value for key, value in self.items()}
 
 
 # Python converts no number of thousands of digits, and nobody has a sentence that long.
@@ -165,15 +190,25 @@ def _misc(text: str) -> Misc:
             continue
         before = misc[key]
         misc[key] = [*before, value] if isinstance(before, list) else [before, value]
-    return misc
-
-
-def _flat(misc: Misc) -> bool:
-    return list not in map(type, misc.values())
+    return _Repeated(misc) if list in map(type, misc.values()) else misc
 
 
 # What tokens hand out are copies of these, for they can be changed.
-IDS, HEADS, FEATS, DEPS, MISC = Known(_id), Known(_head), Known(_feats), Known(_deps), Known(_misc, _flat)
+IDS, HEADS, FEATS, DEPS, MISC = Known(_id), Known(_head), Known(_feats), Known(_deps), Known(_misc)
+
+
+def _tags(text: str) -> tuple[str, str, Feats]:
+    upos, xpos, feats = text.split("\t")
+    return upos, xpos, FEATS(feats)
+
+
+def _syntax(text: str) -> tuple[int | None, str, Deps]:
+    head, deprel, deps = text.split("\t")
+    return HEADS(head), deprel, DEPS(deps)
+
+
+# Columns whose cells go together, read at once: UPOS to FEATS, and HEAD to DEPS.
+TAGS, SYNTAX = Known(_tags), Known(_syntax)
 
 
 def read_id(text: str) -> Id:
@@ -182,7 +217,7 @@ def read_id(text: str) -> Id:
     Raises:
         CellError: it is none of these.
     """
-    return IDS[text]
+    return IDS(text)
 
 
 def read_head(text: str) -> int | None:
@@ -191,7 +226,7 @@ def read_head(text: str) -> int | None:
     Raises:
         CellError: no number.
     """
-    return HEADS[text]
+    return HEADS(text)
 
 
 def read_feats(text: str) -> Feats:
@@ -200,7 +235,7 @@ def read_feats(text: str) -> Feats:
     Raises:
         CellError: an item that is no Name=Value, or a name that stands there twice.
     """
-    return FEATS[text].copy()
+    return FEATS(text).copy()
 
 
 def read_deps(text: str) -> Deps:
@@ -209,12 +244,12 @@ def read_deps(text: str) -> Deps:
     Raises:
         CellError: an item without ":", without a relation or with a head that is no id.
     """
-    return DEPS[text].copy()
+    return DEPS(text).copy()
 
 
 def read_misc(text: str) -> Misc:
     """Items of MISC by key, in the order of the file."""
-    return MISC[text].copy()
+    return MISC(text).copy()
 
 
 def feats_text(feats: Feats) -> str:

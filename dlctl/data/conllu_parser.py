@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from dlctl.data.conllu_blocks import BRIEF, Faults, blocks
+from dlctl.data.conllu_blocks import Faults, blocks
 from dlctl.data.conllu_cells import COLUMNS, Empty, Id, Span
 from dlctl.data.conllu_sentence import Sentence
 from dlctl.data.conllu_source import Source, open_all
@@ -94,10 +94,8 @@ def columns(source: Source, *names: str) -> Iterator[tuple[list[str], ...]]:
         NotFoundError: the source is not there or cannot be read.
     """
     faults = _faults(True, None)
-    brief = {name.lower() for name in COLUMNS[:BRIEF]}
-    whole = not brief.issuperset(map(str.lower, names))
     for name, stream in open_all(source):
-        for block in blocks(name, stream, faults, whole=whole):
+        for block in blocks(name, stream, faults):
             yield tuple([block.column(each) for each in names])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from dlctl.data.conllu_blocks import Block, Reading
+from dlctl.data.conllu_blocks import Block, Reading, sound_ids
 from dlctl.data.conllu_cells import COLUMNS
 from dlctl.data.conllu_level1 import Found, check_columns, check_ids, check_lines, check_overlaps
 from dlctl.errors import Diagnostic
@@ -23,9 +23,7 @@ _HARMLESS = frozenset(
 _READABLE = frozenset(("missing-empty-line", "pseudo-empty-line"))
 
 
-def repaired(
-    reading: Reading, line: int, begun: bytes, pieces: Iterable[bytes] = (), *, first: bool = False
-) -> Iterator[Block]:
+def repaired(reading: Reading, line: int, begun: bytes, pieces: Iterable[bytes] = ()) -> Iterator[Block]:
     """The sentences that can be read; all faults of the others.
 
     Args:
@@ -33,14 +31,11 @@ def repaired(
         line: the number of the first line.
         begun: what has been read already.
         pieces: the rest of the file.
-        first: whether the first line is the first of the file.
     """
     carriage_return = False
     for raw in _raw_groups(chain((begun,), pieces)):
         lines = [_decoded(each) for each in raw]
-        if first:
-            reading.name_columns(lines[0])
-            first = False
+        reading.begin(lines[0])
         returns = [number for number, each in enumerate(raw, line) if b"\r" in each[-2:]]
         if returns and not carriage_return:
             carriage_return = True
@@ -50,12 +45,18 @@ def repaired(
         for each in found:
             reading.faults(Diagnostic(reading.file, *each))
         if all(each[2] in _READABLE for each in found):
-            text = "\n".join(lines[:-1] if not lines[-1].strip() else lines)
-            block = Block(reading, line, text)
+            block = block_of(reading, line, lines[:-1] if not lines[-1].strip() else lines)
             original = b"".join(raw).decode()
-            block.original = original if original != f"{text}\n\n" else None
+            block.original = original if original != f"{block.text}\n\n" else None
             yield block
         line += len(raw)
+
+
+def block_of(reading: Reading, line: int, lines: list[str]) -> Block:
+    """A sentence of lines of which nothing hinders reading."""
+    ids = sound_ids([each.split("\t") for each in lines if not each.startswith("#")], reading.names)
+    assert ids is not None
+    return Block.of_lines(reading, line, lines, ids)
 
 
 def check_reading(lines: list[str], start: int, names: tuple[str, ...] = COLUMNS) -> list[Found]:

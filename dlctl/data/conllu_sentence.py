@@ -4,7 +4,8 @@ import io
 from typing import Any
 
 from dlctl.data.conllu_blocks import Block, Reading, in_order
-from dlctl.data.conllu_cells import COLUMNS, Id
+from dlctl.data.conllu_cells import Id
+from dlctl.data.conllu_parts import block_of
 from dlctl.data.conllu_token import Token, tokens_of
 from dlctl.errors import ConlluError, Diagnostic
 
@@ -71,7 +72,7 @@ class Sentence:
     @property
     def ids(self) -> list[Id]:
         """The ids of all rows; asking for them alone is quick."""
-        return self._block.ids() if self._tokens is None else [token.id for token in self._tokens]
+        return [*self._block.ids()] if self._tokens is None else [token.id for token in self._tokens]
 
     def column(self, name: str) -> list[str]:
         """A column of the words, as text."""
@@ -84,8 +85,7 @@ class Sentence:
     def comments(self) -> list[str]:
         """The lines before the rows, as they stand there. They can be changed."""
         if self._comments is None:
-            head = self._block.text[: self._block.body]
-            self._comments = head.split("\n")[:-1]
+            self._comments = self._block.comments()
         return self._comments
 
     @property
@@ -153,13 +153,13 @@ class Sentence:
 
     def _lines(self) -> str:
         """Its lines as they are now, without the blank one at the end."""
-        head = self._block.text[: self._block.body].split("\n")[:-1]
-        return "\n".join([*map(_comment, head if self._comments is None else self._comments), *self._rows()])
+        comments = self._block.comments() if self._comments is None else self._comments
+        return "\n".join([*map(_comment, comments), *self._rows()])
 
     def _rows(self) -> list[str]:
         block = self._block
         if self._tokens is None:
-            return [block.text[block.body :]]
+            return ["\t".join(row) for row in block.rows()]
         names = self.columns
         ids = [str(token.id) for token in self._tokens]
         if "ID" in names and not in_order(ids):
@@ -190,8 +190,8 @@ def _comment(line: str) -> str:
 def _again(file: str, line: int, names: tuple[str, ...], text: str, original: str | None) -> Sentence:
     """A sentence that was copied or sent to another process; a fault in a cell of it stops."""
     reading = Reading(file, _stop)
-    reading.names = COLUMNS if names == COLUMNS else names
-    block = Block(reading, line, text)
+    reading.take_names(names)
+    block = block_of(reading, line, text.split("\n"))
     block.original = original
     return Sentence(block)
 

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import repeat
+from itertools import count, repeat
 from typing import Any
 
-from dlctl.data.conllu_blocks import BRIEF, Block
+from dlctl.data.conllu_blocks import Block, Piece
 from dlctl.data.conllu_cells import (
     COLUMNS,
-    DEPS,
-    FEATS,
-    HEADS,
     MISC,
+    SYNTAX,
+    TAGS,
     TYPED,
     CellError,
     Deps,
@@ -63,8 +62,8 @@ class Token:
     deps: Deps
     misc: Misc
     more: dict[str, str] | None
-    # A row is cut up as far as was needed; a list has what was set as text and is not read yet.
-    _row: tuple[str, ...] | list[str] | None
+    # The number of the row that was read; or a row with what was set as text and is not read yet.
+    _row: int | tuple[str, ...]
     _block: Block | None
     _told: dict[str, Any] | None
 
@@ -73,7 +72,8 @@ class Token:
         self.form = form
         self.lemma = self.upos = self.xpos = self.deprel = "_"
         self.feats, self.head, self.deps, self.misc = {}, None, [], {}
-        self.more = self._row = self._block = None
+        self.more = self._block = None
+        self._row = 0
         for name, value in cells.items():
             self.set(name, value)
 
@@ -86,6 +86,8 @@ class Token:
             raise AttributeError(f"a token has no {name!r}", name=name, obj=self)
         if self._told is not None and name in self._told:
             return self._told[name]
+        if self._block is not None:
+            self._block.reading.typed = True
         text = self._text(column)
         try:
             value = self._value(column, text)
@@ -96,7 +98,7 @@ class Token:
 
     def _at_fault(self, name: str, error: CellError) -> Any:
         """Tell of a cell that cannot be read, once; what to go on with if that does not stop."""
-        if self._block is None or not isinstance(self._row, tuple):
+        if self._block is None or not isinstance(self._row, int):
             raise error
         self._block.fault(self._row, error)
         nothing = _NOTHING[_COLUMN[name]]
@@ -120,14 +122,9 @@ class Token:
 
     def _cells(self) -> Sequence[str]:
         """The row as it was read."""
-        row = self._row
-        if row is None:
-            return ["_"] * len(COLUMNS)
-        if len(row) == BRIEF + 1 and self._names() is COLUMNS:
-            row = self._row = (*row[:BRIEF], *row[BRIEF].split("\t"))
-            if self._block is not None:
-                self._block.reading.whole = True
-        return row
+        if isinstance(self._row, tuple):
+            return self._row
+        return ("_",) * len(COLUMNS) if self._block is None else self._block.rows()[self._row]
 
     def _names(self) -> tuple[str, ...]:
         if self._block is not None:
@@ -184,7 +181,7 @@ class Token:
     def _set_text(self, column: str, text: str) -> None:
         row = list(self._cells())
         row[self._names().index(column)] = text
-        self._row = row
+        self._row = tuple(row)
         with suppress(AttributeError):
             delattr(self, column.lower())
 
@@ -254,38 +251,73 @@ def _again(id_: Id, names: Sequence[str], cells: Iterable[str], more: dict[str, 
 
 def tokens_of(block: Block) -> list[Token]:
     """The tokens of a sentence."""
-    reading, ids, rows = block.reading, block.ids(), block.rows()
-    tokens = list(map(Token.__new__, repeat(Token, len(ids))))
-    if reading.names is COLUMNS and reading.whole:
-        # Of a cell that cannot be read its token tells, when it is asked for.
-        with suppress(CellError):
-            _fill_all(tokens, ids, block)
-            return tokens
-        tokens = list(map(Token.__new__, repeat(Token, len(ids))))
-    elif reading.names is COLUMNS:
-        _fill_briefly(tokens, ids, block)
-        return tokens
-    more = [(at, name) for at, name in enumerate(reading.names) if name not in COLUMNS]
-    for token, id_, row in zip(tokens, ids, rows, strict=True):
-        token.id, token._block, token._row = id_, block, row
+    piece = block.piece
+    if piece is None and block.reading.names is COLUMNS:
+        piece = block.cut_alone()
+    if piece is None:
+        return _lazy_tokens(block)
+    if not piece.whole:
+        return _brief_tokens(block, piece)
+    try:
+        return _typed_tokens(block, piece)
+    except CellError:
+        # Its token tells of it, when it is asked for the cell.
+        return _lazy_tokens(block)
+
+
+def _new_tokens(block: Block) -> list[Token]:
+    return list(map(Token.__new__, repeat(Token, len(block.ids()))))
+
+
+def _lazy_tokens(block: Block) -> list[Token]:
+    tokens, names = _new_tokens(block), block.reading.names
+    more = [(at, name) for at, name in enumerate(names) if name not in COLUMNS]
+    token: Token
+    for token, token.id, token._row, row in zip(tokens, block.ids(), count(), block.rows(), strict=False):
+        token._block = block
         token.more = {name: row[at] for at, name in more} if more else None
     return tokens
 
 
-# Where a loop's targets are attributes nothing is named twice: these two are where the time goes.
-def _fill_briefly(tokens: list[Token], ids: list[Id], block: Block) -> None:
+def _brief_tokens(block: Block, piece: Piece) -> list[Token]:
+    """Form, lemma and UPOS; the others when they are asked for."""
+    tokens = _new_tokens(block)
+    columns = [piece.column(at, block.start, block.end) for at in (1, 2, 3)]
+    # Where a loop's targets are attributes nothing is named twice: here is where the time goes.
     token: Token
-    for token, token.id, token._row in zip(tokens, ids, block.rows(), strict=True):
+    for token, token.id, token._row, token.form, token.lemma, token.upos in zip(
+        tokens, block.ids(), count(), *columns, strict=False
+    ):
         token._block = block
-        _, token.form, token.lemma, token.upos, _ = token._row
+    return tokens
 
 
-def _fill_all(tokens: list[Token], ids: list[Id], block: Block) -> None:
+def _typed_tokens(block: Block, piece: Piece) -> list[Token]:
+    """Everything.
+
+    Raises:
+        CellError: a cell cannot be read.
+    """
+    tokens = _new_tokens(block)
+    columns = [piece.column(at, block.start, block.end) for at in range(1, 6)]
+    try:
+        _fill(tokens, block, columns)
+    except KeyError:
+        for known, texts in ((TAGS, columns[2]), (SYNTAX, columns[3]), (MISC, columns[4])):
+            known.learn(texts)
+        _fill(tokens, block, columns)
+    return tokens
+
+
+def _fill(tokens: list[Token], block: Block, columns: list[list[str]]) -> None:
+    tags_of, syntax_of, misc_of = TAGS.values, SYNTAX.values, MISC.values
     token: Token
-    for token, token.id, row in zip(tokens, ids, block.whole_rows(), strict=True):
-        token._block, token._row = block, row
-        _, token.form, token.lemma, token.upos, token.xpos, feats, head, token.deprel, deps, misc = row
-        token.feats = FEATS[feats].copy()
-        token.head = HEADS[head]
-        token.deps = DEPS[deps].copy()
-        token.misc = {} if misc == "_" else MISC[misc].copy()
+    for token, token.id, token._row, token.form, token.lemma, tags, syntax, misc in zip(
+        tokens, block.ids(), count(), *columns, strict=False
+    ):
+        token._block = block
+        token.upos, token.xpos, feats = tags_of[tags]
+        token.feats = feats.copy() if feats else {}
+        token.head, token.deprel, deps = syntax_of[syntax]
+        token.deps = [deps[0]] if len(deps) == 1 else [*deps]
+        token.misc = {} if misc == "_" else misc_of[misc].copy()
