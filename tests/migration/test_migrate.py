@@ -59,7 +59,7 @@ SCRIPT = """\
 python src/train.py trainer.max_epochs=5 logger=csv
 
 CUDA_VISIBLE_DEVICES=0 python src/train.py -m \\
-    experiment=example,b \\
+    seed=1,2,3 \\
     hydra/launcher=joblib > log.txt 2>&1 &
 python src/other.py
 """
@@ -135,8 +135,8 @@ commands
     dlctl debug fdr
   scripts/schedule.sh:3  python src/train.py trainer.max_epochs=5 logger=csv
     dlctl train trainer.max_epochs=5 logger=csv
-  scripts/schedule.sh:5  CUDA_VISIBLE_DEVICES=0 python src/train.py -m experiment=example,b hydra/launcher=joblib
-    CUDA_VISIBLE_DEVICES=0 dlctl sweep experiment=example,b
+  scripts/schedule.sh:5  CUDA_VISIBLE_DEVICES=0 python src/train.py -m seed=1,2,3 hydra/launcher=joblib
+    CUDA_VISIBLE_DEVICES=0 dlctl sweep seed=1,2,3
     (hydra/launcher=joblib is not carried over: dlctl sweep --jobs N runs trials at once on this machine)
 """
 
