@@ -118,7 +118,8 @@ class TaggerLitModule(OptimizedModule):
     def _resize(self) -> None:
         sized = all(parameter.numel() for parameter in self.net.parameters())
         if not sized:
-            self.net.resize(*sentences_for(self).vocabulary.sizes)  # type: ignore[operator]
+            data = sentences_for(self.trainer.datamodule)  # type: ignore[attr-defined]
+            self.net.resize(*data.vocabulary.sizes)  # type: ignore[operator]
 
     def model_step(self, batch: "Batch", metrics: TokenAccuracy) -> Tensor:
         """The mean loss of a batch, which is added to the metrics."""

@@ -41,7 +41,6 @@ def mine(dlctl: Dlctl, monkeypatch: pytest.MonkeyPatch) -> Dlctl:
     dlctl("new", "project", "mine")
     root = dlctl.root / "mine"
     # The project of another test has the same name.
-    monkeypatch.setattr(sys, "path", [each for each in sys.path if not Path(each, "mine").is_dir()])
     for name in [each for each in sys.modules if each.partition(".")[0] == "mine"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.chdir(root)
