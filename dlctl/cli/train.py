@@ -87,9 +87,9 @@ def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as
             f"{run.id} has no checkpoint to go on from",
             hint="start it again: dlctl train " + " ".join(run.manifest.overrides),
         )
+    saved = load(project, run.dir / ".hydra")
     if not (trust or origin.is_own(run.dir / ".hydra")):
         raise origin.foreign(shown(run.dir))
-    saved = load(project, run.dir / ".hydra")
     composed = reuse.over(saved, lines)
     composed.resolve(run.dir)
     for line in reuse.differences(saved, composed):
