@@ -21,7 +21,7 @@ _COMMENTS = re.compile(r"(?:#[^\n]*+\n)*+")
 _ID, _ANY, _GAP = r"([0-9][0-9.\-]*+)\t", "[^\t]++", r"\n((?:\n(?:#[^\n]*+\n)*+)?+)"
 _TEXT, _LAST, _THREE = f"({_ANY})\t", "[^\t\n]++", f"({_ANY}\t{_ANY}\t{_ANY})\t"
 _BRIEF_ROWS = re.compile(_ID + _TEXT * 3 + f"{_ANY}\t" * 5 + _LAST + _GAP)
-_WHOLE_ROWS = re.compile(f"{_ID}{_TEXT * 2}{_THREE * 2}({_LAST}){_GAP}")
+_WHOLE_ROWS = re.compile(f"{_ID}{_TEXT * 2}{_THREE}{_TEXT * 3}({_LAST}){_GAP}")
 
 
 class Reading:
@@ -187,8 +187,7 @@ class Piece:
         text: their text.
         cells: the cells of all rows one after the other, with what stood between two rows before each.
         width: how many of them there are for a row.
-        whole: whether they are all cells: the columns from UPOS to FEATS in one text, those from HEAD to DEPS
-            too, and MISC; otherwise those up to UPOS.
+        whole: whether they are all cells, those from UPOS to FEATS in one text; otherwise those up to UPOS.
     """
 
     __slots__ = ("_sentences", "cells", "last", "text", "whole", "width")
@@ -333,7 +332,7 @@ def cut(reading: Reading, line: int, raw: bytes) -> list[Block] | None:
     except UnicodeDecodeError:
         return None
     body = _COMMENTS.match(text).end()  # type: ignore[union-attr]
-    width = 8 if reading.typed else 6
+    width = 10 if reading.typed else 6
     cells = (_WHOLE_ROWS if reading.typed else _BRIEF_ROWS).split(text[body:])
     gaps = cells[width - 1 :: width]
     if any(cells[::width]) or text.count("\n", body) != len(gaps) + "".join(gaps).count("\n"):

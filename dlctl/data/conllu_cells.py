@@ -202,13 +202,14 @@ def _tags(text: str) -> tuple[str, str, Feats]:
     return upos, xpos, FEATS(feats)
 
 
-def _syntax(text: str) -> tuple[int | None, str, Deps]:
-    head, deprel, deps = text.split("\t")
-    return HEADS(head), deprel, DEPS(deps)
+def _relation(text: str) -> str:
+    if "|" in text:
+        raise CellError("invalid-deprel", "DEPREL", f"expected a relation, found {text!r}")
+    return text
 
 
-# Columns whose cells go together, read at once: UPOS to FEATS, and HEAD to DEPS.
-TAGS, SYNTAX = Known(_tags), Known(_syntax)
+# The columns from UPOS to FEATS, which go together, read at once; and relations that DEPS can have too.
+TAGS, RELATIONS = Known(_tags), Known(_relation)
 
 
 def read_id(text: str) -> Id:
