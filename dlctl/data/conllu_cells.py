@@ -202,13 +202,16 @@ def _tags(text: str) -> tuple[str, str, Feats]:
     return upos, xpos, FEATS(feats)
 
 
-def _relation(text: str) -> str:
-    if "|" in text:
-        raise CellError("invalid-deprel", "DEPREL", f"expected a relation, found {text!r}")
-    return text
+def _relation(text: str) -> tuple[int | None, str, str, tuple[Head, str]]:
+    head, deprel = text.split("\t")
+    number = HEADS(head)
+    # A relation with a bar would be two in DEPS.
+    same = f"{head}:{deprel}" if number is not None and "|" not in deprel else ""
+    return number, deprel, same, (number or 0, deprel)
 
 
-# The columns from UPOS to FEATS, which go together, read at once; and relations that DEPS can have too.
+# Columns that go together, read at once: from UPOS to FEATS; HEAD and DEPREL, with the DEPS that say the same
+# and what these are worth.
 TAGS, RELATIONS = Known(_tags), Known(_relation)
 
 

@@ -9,7 +9,6 @@ from dlctl.data.conllu_blocks import Block, Piece
 from dlctl.data.conllu_cells import (
     COLUMNS,
     DEPS,
-    HEADS,
     MISC,
     RELATIONS,
     TAGS,
@@ -63,7 +62,7 @@ class Token:
     # The number of the row that was read; or a row with what was set as text and is not read yet.
     _row: int | tuple[str, ...]
     _block: Block | None
-    # What was asked for or set, by attribute; what was put in the place of a cell that cannot be read, by column.
+    # What was asked for or set, by attribute; and by column what stands in for a cell that cannot be read.
     _later: dict[str, Any] | None
 
     def __init__(self, id: Id, form: str = "_", **cells: Any) -> None:
@@ -318,11 +317,11 @@ def _typed_tokens(block: Block, piece: Piece) -> list[Token]:
         CellError: a cell cannot be read.
     """
     tokens = _new_tokens(block, _Whole)
-    columns = [piece.column(at, block.start, block.end) for at in range(1, 8)]
+    columns = [piece.column(at, block.start, block.end) for at in range(1, 7)]
     try:
         _fill(tokens, block, columns)
     except KeyError:
-        tables: list[Known[Any]] = [TAGS, HEADS, RELATIONS, DEPS, MISC]
+        tables: list[Known[Any]] = [TAGS, RELATIONS, DEPS, MISC]
         for known, texts in zip(tables, columns[2:], strict=True):
             known.learn(texts)
         _fill(tokens, block, columns)
@@ -330,20 +329,15 @@ def _typed_tokens(block: Block, piece: Piece) -> list[Token]:
 
 
 def _fill(tokens: Iterable[Any], block: Block, columns: list[list[str]]) -> None:
-    tags_of, head_of, misc_of = TAGS.values, HEADS.values, MISC.values
-    relation_of, deps_of = RELATIONS.values, DEPS.values
+    tags_of, relation_of, deps_of, misc_of = TAGS.values, RELATIONS.values, DEPS.values, MISC.values
     token: _Whole
-    for token, token.id, token._row, token.form, token.lemma, tags, head, relation, deps, misc in zip(
+    for token, token.id, token._row, token.form, token.lemma, tags, relation, deps, misc in zip(
         tokens, block.ids(), count(), *columns, strict=False
     ):
         token._block, token._later = block, None
         token.upos, token.xpos, feats = tags_of[tags]
         token.feats = feats.copy() if feats else {}
-        token.head = number = head_of[head]
-        token.deprel = relation = relation_of[relation]
-        # Mostly the same as in the two columns before, which is quicker to see than to look up.
-        if deps == f"{head}:{relation}" and number is not None:
-            token.deps = [(number, relation)]
-        else:
-            token.deps = [*deps_of[deps]]
+        token.head, token.deprel, same, pair = relation_of[relation]
+        # Mostly DEPS say the same as HEAD and DEPREL, which is quicker to see than to look up.
+        token.deps = [pair] if deps == same else [*deps_of[deps]]
         token.misc = {} if misc == "_" else misc_of[misc].copy()
