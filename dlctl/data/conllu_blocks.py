@@ -191,8 +191,8 @@ class Piece:
         text: their text.
         cells: the cells of all rows one after the other, with what stood between two rows before each.
         width: how many of them there are for a row.
-        whole: whether they are all cells, those from UPOS to FEATS in one text, HEAD and DEPREL too; or those up
-            to UPOS.
+        whole: whether they are all cells, with UPOS to FEATS in one text, and HEAD and DEPREL; or those up to
+            UPOS.
     """
 
     __slots__ = ("_sentences", "cells", "last", "text", "whole", "width")

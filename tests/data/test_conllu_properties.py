@@ -215,7 +215,8 @@ def treebanks() -> list[bytes]:
 
 PARTS = [
     b"\t", b"\n", b"\n\n", b"\r", b"#", b"_", b"|", b"=", b":", b" ", b"0", b"1", b"-", b".", b"1-2\t",
-    b"3.1\t", b"\xff", b"\xef\xbf\xbd", b"\xc2\xa0", b"\xe2\x80\xa8", b"\x00", b"\x0b", b"\x1c", b"\xef\xbb\xbf",
+    b"3.1\t", b"\xff", b"\xef\xbf\xbd", b"\xc2\xa0", b"\xe2\x80\xa8",
+    b"\x00", b"\x0b", b"\x1c", b"\xef\xbb\xbf",
 ]  # fmt: skip
 
 
