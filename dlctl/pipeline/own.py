@@ -2,6 +2,8 @@
 
 import copy
 import hashlib
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -68,7 +70,7 @@ def call(
             cfg.ckpt_path = str(checkpoint)
     before = _states(run)
     try:
-        with _hydra_config(hydra, run.dir), _checkpoints(checkpoint if trust else None):
+        with _results_apart(), _hydra_config(hydra, run.dir), _checkpoints(checkpoint if trust else None):
             result = function(cfg)
     finally:
         if not run.child:
@@ -104,7 +106,7 @@ def _states(run: Run) -> dict[Path, tuple[int, int, int]]:
 
 
 def _know(run: Run, before: Mapping[Path, tuple[int, int, int]]) -> None:
-    """Know as the user's own what processes that Lightning spawned have written, which write by themselves."""
+    """Know as the user's own what processes that Lightning spawned have written by themselves."""
     for file, state in _states(run).items():
         if before.get(file) != state:
             with file.open("rb") as stream:
@@ -124,6 +126,20 @@ def _saved(run: Run, trainer: Trainer | None) -> dict[str, str]:
         "best": str((best[-1] if best else last).relative_to(run.dir)),
         "last": str(last.relative_to(run.dir)),
     }
+
+
+@contextmanager
+def _results_apart() -> Iterator[None]:
+    """Let processes that are started meanwhile print to stderr: stdout is for results."""
+    if sys.__stdout__ is not None:
+        sys.__stdout__.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextmanager
