@@ -21,8 +21,8 @@ from omegaconf import DictConfig, OmegaConf, grammar_parser, open_dict
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from dlctl import redact
-from dlctl.composition.keys import Keys
 from dlctl.composition.kept import read
+from dlctl.composition.keys import Keys
 from dlctl.composition.registering import retried
 from dlctl.composition.resolving import hidden_secrets, hydra_values, resolved, without_collecting
 from dlctl.composition.search_path import loader
