@@ -256,7 +256,8 @@ def _of_the_run(ctx: typer.Context, project: Project, lines: Sequence[str]) -> "
     name = ctx.params.get("resume") or (words[0] if words else None)
     if not name:
         return None
-    from dlctl.composition.compose import load, read
+    from dlctl.composition.compose import load
+    from dlctl.composition.kept import read
     from dlctl.composition.reuse import evaluation, over
     from dlctl.runs import store
 

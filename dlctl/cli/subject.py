@@ -49,7 +49,7 @@ def subject(
     mine = True
     from omegaconf import OmegaConf
 
-    from dlctl.composition.compose import read
+    from dlctl.composition.kept import read
     from dlctl.composition.reuse import evaluation
 
     if run is not None:

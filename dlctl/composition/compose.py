@@ -21,12 +21,13 @@ from omegaconf import DictConfig, OmegaConf, grammar_parser, open_dict
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from dlctl import redact
+from dlctl.composition.kept import read
 from dlctl.composition.keys import Keys
 from dlctl.composition.registering import retried
 from dlctl.composition.resolving import hidden_secrets, hydra_values, resolved, without_collecting
 from dlctl.composition.search_path import loader
-from dlctl.errors import DlctlError, Faults, NotFoundError, raise_all, several
-from dlctl.project import Place, Project, shown
+from dlctl.errors import DlctlError, Faults, raise_all, several
+from dlctl.project import Place, Project
 from dlctl.yaml_text import to_yaml
 
 if TYPE_CHECKING:
@@ -163,24 +164,6 @@ def load(project: Project, folder: Path) -> Composed:
     OmegaConf.set_struct(config, True)
     overrides = yaml.safe_load(said.read_text(encoding="utf-8")) if said.is_file() else []
     return Composed(project, "train", config, tuple(map(str, overrides or [])))
-
-
-def read(file: Path) -> DictConfig:
-    """A config that a run has kept.
-
-    Raises:
-        NotFoundError: it is not there or is damaged.
-    """
-    try:
-        config = OmegaConf.load(file)
-    except (OSError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise NotFoundError(
-            f"cannot read the run's config {shown(file)}: {_faults().first_line(error)}",
-            hint="its checkpoints carry the config too: dlctl eval CKPT",
-        ) from error
-    if not isinstance(config, DictConfig):
-        raise NotFoundError(f"{shown(file)} is not a config")
-    return config
 
 
 def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed:

@@ -1,6 +1,9 @@
 """Let a project's own function train: ``pipeline: {_target_: src.train.train}`` in the config."""
 
 import copy
+import hashlib
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from dlctl.errors import ConfigError
 from dlctl.pipeline import checkpoints, keeper
 from dlctl.pipeline.keeper import Metrics
+from dlctl.runs import trusted
 from dlctl.runs.record import Run
 
 # Both decide, by this name, whether to rewrite the command line of the ranks they start.
@@ -64,11 +68,13 @@ def call(
         checkpoints.read(checkpoint, trust=trust)
         with open_dict(cfg):
             cfg.ckpt_path = str(checkpoint)
+    before = _states(run)
     try:
-        with _hydra_config(hydra, run.dir), _checkpoints(checkpoint if trust else None):
+        with _results_apart(), _hydra_config(hydra, run.dir), _checkpoints(checkpoint if trust else None):
             result = function(cfg)
     finally:
         if not run.child:
+            _know(run, before)
             run.note(checkpoints=_saved(run, None))
     parts = list(result) if isinstance(result, tuple | list) else [result]
     objects = [part for part in parts if isinstance(part, Mapping)]
@@ -93,6 +99,20 @@ def _numbers(value: Any, cfg: DictConfig) -> Metrics:
     return found
 
 
+def _states(run: Run) -> dict[Path, tuple[int, int, int]]:
+    """The checkpoints of a run, each with what changes when it is written again."""
+    states = ((file, file.stat()) for file in run.dir.rglob("*.ckpt"))
+    return {file: (state.st_mtime_ns, state.st_size, state.st_ino) for file, state in states}
+
+
+def _know(run: Run, before: Mapping[Path, tuple[int, int, int]]) -> None:
+    """Know as the user's own what processes that Lightning spawned have written by themselves."""
+    for file, state in _states(run).items():
+        if before.get(file) != state:
+            with file.open("rb") as stream:
+                trusted.remember(hashlib.file_digest(stream, "sha256").hexdigest())
+
+
 def _saved(run: Run, trainer: Trainer | None) -> dict[str, str]:
     """The best and the last checkpoint below the run's directory."""
     if trainer is not None and (known := keeper.saved(trainer, run)):
@@ -106,6 +126,20 @@ def _saved(run: Run, trainer: Trainer | None) -> dict[str, str]:
         "best": str((best[-1] if best else last).relative_to(run.dir)),
         "last": str(last.relative_to(run.dir)),
     }
+
+
+@contextmanager
+def _results_apart() -> Iterator[None]:
+    """Let processes that are started meanwhile print to stderr: stdout is for results."""
+    if sys.__stdout__ is not None:
+        sys.__stdout__.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextmanager
@@ -143,6 +177,9 @@ def _checkpoints(trust: Path | None) -> Iterator[None]:
         # Whoever writes weights_only=False in code of his own means it.
         if "://" in str(path) or weights_only is False or not Path(path).is_file():
             return load(self, path, map_location, weights_only)
+        if Path(path).name == ".temp.ckpt":
+            # The weights alone, with which a process that Lightning has spawned ends.
+            return load(self, path, map_location, weights_only=True)
         return checkpoints.read(Path(path), trust=trust is not None and Path(path) == trust)
 
     TorchCheckpointIO.save_checkpoint = saving  # type: ignore[method-assign]

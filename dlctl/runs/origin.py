@@ -25,7 +25,9 @@ def remember(folder: Path) -> None:
 
 def is_own(folder: Path) -> bool:
     """Whether all of what lies in a ``.hydra`` folder is the user's own."""
-    with suppress(OSError, ValueError):
+    import yaml
+
+    with suppress(OSError, ValueError, TypeError, yaml.YAMLError):
         texts = [(folder / name).read_text(encoding="utf-8") for name in (_CONFIG, _HYDRA)]
         return _are_own([*texts, _line(overrides(folder))])
     return False
@@ -38,10 +40,12 @@ def carried_is_own(config: str, said: Sequence[str]) -> bool:
 
 def overrides(folder: Path) -> list[str]:
     """The overrides that a ``.hydra`` folder tells; none if it tells none."""
-    from omegaconf import OmegaConf
+    import yaml
 
     file = folder / _OVERRIDES
-    return list(map(str, OmegaConf.load(file))) if file.is_file() else []
+    # Read as they are: they may hold interpolations.
+    said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else []
+    return list(map(str, said or []))
 
 
 def foreign(what: str) -> NotFoundError:

@@ -148,6 +148,9 @@ def test_what_another_clone_made_is_foreign(
 
 
 def test_ones_own_runs_ask_for_nothing_wherever_they_lie(mine: Dlctl, tmp_path: Path) -> None:
+    shutil.rmtree(mine.root / "logs")
+    said = ("+more=${task_name}", "tags=['a b',\"c: d\"]", "seed=null")
+    mine("train", "experiment=example", *said, *QUIET)
     moved = Path(shutil.move(mine.root / "logs", tmp_path / "archive"))
     (run,) = (moved / "train/runs").iterdir()
     assert mine("eval", str(run), "trainer=default")

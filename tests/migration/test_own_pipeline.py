@@ -95,6 +95,17 @@ def test_own_function_trains_and_is_recorded(template: Dlctl) -> None:
     assert state["epoch"] == 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+def test_own_function_in_several_processes(template: Dlctl, strategy: str) -> None:
+    several = ("trainer.devices=2", f"+trainer.strategy={strategy}", *QUIET)
+    report = template.process("train", OWN, "experiment=example", *several, "--json").json
+    assert report["metrics"]["test/acc"] > 0.5
+    assert len(template("runs", "list", "--json").json["runs"]) == 1
+    # What the other processes saved is the user's own, too.
+    assert template("eval", "last", "trainer.devices=1", "trainer.strategy=auto", "--json").json["metrics"]
+
+
 def test_own_function_in_a_search(template: Dlctl) -> None:
     report = template.process("sweep", "--search", "toy_optuna", OWN, *QUIET, "--json").json
     assert [trial["state"] for trial in report["trials"]] == ["complete", "complete"]

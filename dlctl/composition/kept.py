@@ -1,0 +1,29 @@
+"""Configs that runs have kept."""
+
+from pathlib import Path
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dlctl.errors import NotFoundError
+from dlctl.project import shown
+
+
+def read(file: Path) -> DictConfig:
+    """A config that a run has kept.
+
+    Raises:
+        NotFoundError: it is not there or is damaged.
+    """
+    try:
+        config = OmegaConf.load(file)
+    except (OSError, yaml.YAMLError, OmegaConfBaseException) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise NotFoundError(
+            f"cannot read the run's config {shown(file)}: {reason}",
+            hint="its checkpoints carry the config too: dlctl eval CKPT",
+        ) from error
+    if not isinstance(config, DictConfig):
+        raise NotFoundError(f"{shown(file)} is not a config")
+    return config
