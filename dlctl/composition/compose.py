@@ -51,10 +51,10 @@ class Composed:
     full: DictConfig
     overrides: tuple[str, ...]
     groups: tuple[str, ...] = ()
-    # A run asks twice for what is shown of it, and twice for its source.
-    _public: dict[Path, DictConfig] = field(init=False, repr=False, compare=False, default_factory=dict)
-    # What was shown and holds no secret, so that it need not be resolved again.
-    _plain: set[Path] = field(init=False, repr=False, compare=False, default_factory=set)
+    # What is shown of a run in a directory, and whether no secret was hidden: it is asked for twice.
+    _public: dict[Path, tuple[DictConfig, bool]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     @property
     def config(self) -> DictConfig:
@@ -110,8 +110,8 @@ class Composed:
 
     def resolve(self, output_dir: Path) -> DictConfig:
         """The config as the run uses it, every interpolation replaced by its value."""
-        if output_dir in self._plain:
-            return copy.deepcopy(self._public[output_dir])
+        if self._public.get(output_dir, (None, False))[1]:
+            return copy.deepcopy(self._public[output_dir][0])
         with hydra_values(self.full, output_dir):
             try:
                 config = retried(self.project, lambda: resolved(self.config))
@@ -123,18 +123,14 @@ class Composed:
 
     def public(self, output_dir: Path) -> DictConfig:
         """The same to be shown and written: what comes from a secret stays ``${oc.env:NAME}``."""
-        if output_dir in self._public:
-            return self._public[output_dir]
-        with hidden_secrets() as hidden:
-            public = self.resolve(output_dir)
-        tree = OmegaConf.to_container(public, resolve=False)
-        clean = redact.tree(tree)
-        if hidden or clean != tree:
-            public = OmegaConf.create(clean)
-        else:
-            self._plain.add(output_dir)
-        self._public[output_dir] = public
-        return public
+        if output_dir not in self._public:
+            with hidden_secrets() as hidden:
+                public = self.resolve(output_dir)
+            tree = OmegaConf.to_container(public, resolve=False)
+            clean = redact.tree(tree)
+            plain = not hidden and clean == tree
+            self._public[output_dir] = (public if plain else OmegaConf.create(clean), plain)
+        return self._public[output_dir][0]
 
     def logging(self, output_dir: Path) -> dict[str, Any]:
         """``hydra.job_logging``, as ``logging.config.dictConfig`` takes it."""

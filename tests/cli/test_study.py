@@ -102,7 +102,7 @@ def test_signal_before_the_search_begins_leaves_nothing(project: Dlctl) -> None:
     process = project.start("sweep", "seed=1,2,3", *FAST)
     wait_for(lambda: list(logs.rglob("multiruns/*")))
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=150)
     assert process.returncode == 130, err
     assert not [folder for folder in logs.rglob("multiruns/*") if not (folder / "sweep.json").exists()]
 

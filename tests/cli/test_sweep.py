@@ -14,6 +14,7 @@ import psutil
 import pytest
 import yaml
 
+from dlctl.sweep import forking
 from tests.conftest import QUIET, Dlctl
 
 SHORT = (
@@ -37,7 +38,7 @@ def notes(file: Path) -> list[list[str]]:
     return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 150) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
@@ -53,6 +54,13 @@ def project(dlctl: Dlctl) -> Dlctl:
     return dlctl
 
 
+@pytest.fixture
+def fresh() -> None:
+    """Fork trials from a new process: that of the tests before knows another user's state."""
+    forking.give_up()
+
+
+@pytest.mark.usefixtures("fresh")
 def test_bare_sweep_searches_the_example_and_ends_with_the_best_trial(dlctl: Dlctl) -> None:
     result = dlctl("sweep", "--trials", "3", "--jobs", "2", *FAST)
     folder = next((dlctl.root / "logs/train/multiruns").iterdir())
@@ -397,7 +405,7 @@ def test_two_signals_at_once_end_a_search_that_has_just_begun(project: Dlctl) ->
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=150)
     assert process.returncode == 130, err
     assert "Traceback" not in out + err
     assert err.splitlines()[-1].startswith("to go on: dlctl sweep seed=1,2,3")
@@ -462,7 +470,7 @@ def test_signal_stops_the_trials_and_the_same_command_goes_on(project: Dlctl, na
     process = project.start(*words, start_new_session=True)
     wait_for(lambda: len([line for line in notes(file) if line[0] == "start"]) >= 2)
     process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=150)
     assert process.returncode == code, err
     assert f"{name} stopped the search in" in err
     assert err.splitlines()[-1].startswith("to go on: dlctl sweep seed=1,2,3,4")
@@ -512,7 +520,7 @@ def test_two_sweeps_of_one_study_share_its_trials(project: Dlctl) -> None:
     space = ("seed=interval(1,100000)", diary(file), meeting(folder), "--trials", "6", "--jobs", "2")
     both = [project.start("sweep", *space, "--study", "s", *FAST) for _ in range(2)]
     for process in both:
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=240)
         assert process.returncode == 0, err
     assert len(list(folder.iterdir())) == 2
     report = project("study", "trials", "s", "--json").json
@@ -527,7 +535,7 @@ def test_stopped_study_starts_no_more_trials(project: Dlctl) -> None:
     process = project.start(*words)
     wait_for(lambda: notes(file))
     project("study", "stop", "last")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=150)
     assert process.returncode == 0, err
     assert dlctl_states(project) == ["complete"]
     assert project("study", "status", "last", "--json").json["status"] == "stopped"
@@ -539,6 +547,7 @@ def test_time_is_up_for_new_trials(project: Dlctl) -> None:
     assert len(report["trials"]) < 4
 
 
+@pytest.mark.usefixtures("fresh")
 def test_best_trial_is_tested_at_the_end(dlctl: Dlctl) -> None:
     report = dlctl("sweep", "seed=1,2", "--test-best", *FAST, "--json").json
     assert report["test"]["evaluated"] == report["best"][0]["run"]
