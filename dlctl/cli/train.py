@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from dlctl import redact
 from dlctl.cli import launch, options, render
-from dlctl.errors import Interrupted, NotFoundError, UsageError, raise_all
+from dlctl.errors import Interrupted, NotFoundError, Pruned, UsageError, raise_all
 from dlctl.project import Project, shown
 from dlctl.runs import origin, record, store
 from dlctl.runs.manifest import Kind
@@ -133,6 +133,8 @@ def _train(run: Run, composed: "Composed", checkpoint: Path | None, *, trust: bo
         if not run.child:
             launch.interrupted(run, error)
         raise
+    except Pruned:
+        return  # one rank of a trial
     if not run.child:
         report(run, as_json)
 

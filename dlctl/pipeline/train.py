@@ -7,10 +7,11 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from omegaconf import DictConfig
 
-from dlctl.errors import ConfigError, Interrupted
+from dlctl.errors import ConfigError, Interrupted, Pruned
 from dlctl.pipeline import build, checkpoints, keeper, own
 from dlctl.pipeline.keeper import Metrics
 from dlctl.pipeline.relay import Relay, Report
+from dlctl.runs import manifest
 from dlctl.runs.record import Run
 from dlctl.utils.logging_utils import log_hyperparameters
 
@@ -51,7 +52,7 @@ def train(
     if state is not None and checkpoint is not None:
         checkpoints.fits(state, model, checkpoint)
     callbacks = build.callbacks(cfg)
-    callbacks += [keeper.Keeper(run, carried), *([Relay(report)] if report else [])]
+    callbacks += [keeper.Keeper(run, carried), *([Relay(run, report)] if run.manifest.trial else [])]
     loggers = build.loggers(cfg, run.manifest.loggers, state["global_step"] if state else None)
     trainer = build.trainer(cfg, callbacks, loggers, checkpoint if trust else None)
     log_hyperparameters(public, model, trainer)
@@ -69,7 +70,7 @@ def _trained(
     # What a resumed run knew before: it may have nothing left to do but its test.
     metrics: Metrics = dict(run.manifest.metrics)
     if cfg.get("train", True):
-        _fit(trainer, model, datamodule, checkpoint)
+        _fit(trainer, model, datamodule, checkpoint, run)
         metrics |= keeper.metrics(trainer)
         if not run.child:
             run.note(metrics=metrics, checkpoints=keeper.saved(trainer, run))
@@ -85,10 +86,15 @@ def _fit(
     model: LightningModule,
     datamodule: LightningDataModule,
     checkpoint: Path | None,
+    run: Run,
 ) -> None:
     try:
         trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
-    except BaseException as error:
+    except Exception as error:
+        if run.manifest.trial and (known := manifest.read(run.dir)).status == "pruned":
+            # The ranks that were spawned have ended, and have noted more than this process knows.
+            run.manifest = known
+            raise Pruned("as its ranks were told") from None
         raise _configured_wrong(error) or error from None
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.test_sweep import FAST, diary, notes, project, trouble, wait_for  # noqa: F401 - a fixture
 from tests.conftest import Dlctl
+from tests.slow.test_processes import DDP
 
 pytestmark = pytest.mark.slow
 
@@ -79,13 +80,14 @@ def test_trial_that_the_kernel_kills_for_its_memory_says_so(project: Dlctl) -> N
     assert failed[0]["error"] == "out of memory: the kernel killed its process"
 
 
-def test_trial_of_two_processes_is_pruned(dlctl: Dlctl) -> None:
+@pytest.mark.parametrize("trainer", [DDP, ("trainer=ddp_sim",)], ids=["ddp", "ddp_sim"])
+def test_trial_of_two_processes_is_pruned(dlctl: Dlctl, trainer: tuple[str, ...]) -> None:
     (dlctl.root / "configs/pruner").mkdir(parents=True)
     (dlctl.root / "configs/pruner/strict.yaml").write_text(
         "# Wants more than there can be.\n_target_: optuna.pruners.ThresholdPruner\nlower: 2.0\n"
         "n_warmup_steps: 2\n"
     )
-    words = ("model.optimizer.lr=interval(0.001,0.01)", "trainer=ddp_sim", "--pruner", "strict")
+    words = ("model.optimizer.lr=interval(0.001,0.01)", *trainer, "--pruner", "strict")
     process = dlctl.start("sweep", *words, *FAST, "trainer.max_epochs=5", "--trials", "2", "--json")
     started: set[int] = set()
     parent = psutil.Process(process.pid)
@@ -97,6 +99,7 @@ def test_trial_of_two_processes_is_pruned(dlctl: Dlctl) -> None:
     assert process.returncode == 0, err
     report = json.loads(out)
     assert [trial["state"] for trial in report["trials"]] == ["pruned", "pruned"]
+    assert "Warning" not in err
     for number in range(2):
         directory = Path(report["dir"]) / str(number)
         assert json.loads((directory / "run.json").read_text())["status"] == "pruned"
