@@ -45,11 +45,12 @@ test: $(READY_DEV) ## Run the tests
 test-slow: $(READY_SLOW) ## Run the tests that take long: wheels, trackers, several processes, full data
 	$(BIN)/python -m pytest -m slow
 
-bench: $(READY_DEV) ## Measure the speed of a training step, of --help and of a sweep, as ratios
+bench: $(READY_DEV) ## Measure the speed of a training step, of --help, of a sweep and of the CoNLL-U parser, as ratios
 	$(BIN)/python tests/benchmarks/training_step.py
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/sweep.py
 	$(BIN)/python tests/benchmarks/validation.py
+	$(BIN)/python tests/benchmarks/conllu_speed.py
 
 check: $(READY_DEV) ## Check style and types
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """The text of a treebank, cut into sentences whose lines, columns and ids are as they must be."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import lru_cache
 from itertools import compress
 from operator import itemgetter
@@ -19,9 +19,10 @@ _COMMENTS = re.compile(r"(?:#[^\n]*+\n)*+")
 # A row and what is between it and the next: nothing, or a blank line and comments. Cells match ends of lines
 # too, which is quicker; then there are fewer rows than lines.
 _ID, _ANY, _GAP = r"([0-9][0-9.\-]*+)\t", "[^\t]++", r"\n((?:\n(?:#[^\n]*+\n)*+)?+)"
-_TEXT, _LAST, _THREE = f"({_ANY})\t", "[^\t\n]++", f"({_ANY}\t{_ANY}\t{_ANY})\t"
+_TEXT, _LAST = f"({_ANY})\t", "[^\t\n]++"
+_TWO, _THREE = f"({_ANY}\t{_ANY})\t", f"({_ANY}\t{_ANY}\t{_ANY})\t"
 _BRIEF_ROWS = re.compile(_ID + _TEXT * 3 + f"{_ANY}\t" * 5 + _LAST + _GAP)
-_WHOLE_ROWS = re.compile(f"{_ID}{_TEXT * 2}{_THREE * 2}({_LAST}){_GAP}")
+_WHOLE_ROWS = re.compile(f"{_ID}{_TEXT * 2}{_THREE}{_TWO}{_TEXT}({_LAST}){_GAP}")
 
 
 class Reading:
@@ -76,12 +77,20 @@ class Block:
         line: the number of its first line.
         piece: the sentences that were cut up with it, if they were.
         start, end: its rows there.
+        number: how many sentences are before it there.
+        height: how many lines it has.
         original: the text with its end as it stood in the file, if that is not its lines and a blank one.
     """
 
     __slots__ = (
-        "_ids", "_lines", "_number", "_rows", "_text", "end", "line", "original", "piece", "reading", "start",
+        "_ids", "_lines", "_rows", "_text", "end", "height", "line", "number", "original", "piece", "reading",
+        "start",
     )  # fmt: skip
+
+    start: int
+    end: int
+    number: int
+    height: int
 
     def __init__(self, reading: Reading, line: int, ids: Sequence[Id]) -> None:
         self.reading, self.line = reading, line
@@ -99,10 +108,6 @@ class Block:
         block._lines = lines
         return block
 
-    def cut_from(self, piece: "Piece", number: int, start: int, end: int) -> None:
-        """Say where it is in a piece."""
-        self.piece, self._number, self.start, self.end = piece, number, start, end
-
     @property
     def text(self) -> str:
         """Its lines, without the blank one at the end."""
@@ -110,7 +115,7 @@ class Block:
             if self._lines is not None:
                 return "\n".join(self._lines)
             assert self.piece is not None
-            self._text = self.piece.sentences()[self._number]
+            self._text = self.piece.sentences()[self.number]
         return self._text
 
     def lines(self) -> list[str]:
@@ -149,8 +154,7 @@ class Block:
         found = cut(self.reading, self.line, f"{self.text}\n\n".encode())
         if not found:
             return None
-        self.piece, self.start, self.end = found[0].piece, 0, found[0].end
-        self._number = 0
+        self.piece, self.start, self.end, self.number = found[0].piece, 0, found[0].end, 0
         return self.piece
 
     def fault(self, row: int, error: CellError) -> None:
@@ -187,8 +191,8 @@ class Piece:
         text: their text.
         cells: the cells of all rows one after the other, with what stood between two rows before each.
         width: how many of them there are for a row.
-        whole: whether they are all cells: the columns from UPOS to FEATS in one text, those from HEAD to DEPS
-            too, and MISC; otherwise those up to UPOS.
+        whole: whether they are all cells, with UPOS to FEATS in one text, and HEAD and DEPREL; or those up to
+            UPOS.
     """
 
     __slots__ = ("_sentences", "cells", "last", "text", "whole", "width")
@@ -289,21 +293,25 @@ def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
         begun = b"".join(waiting)
         end = begun.rfind(b"\n\n") + 2
         waiting = [begun[end:]] if end < len(begun) else []
-        yield from _whole_sentences(reading, line, begun[:end])
-        line += begun.count(b"\n", 0, end)
+        line = yield from _whole_sentences(reading, line, begun[:end])
     if waiting:
         yield from repaired(reading, line, b"".join(waiting))
 
 
-def _whole_sentences(reading: Reading, line: int, raw: bytes) -> Iterator[Block]:
-    """The sentences of a piece: all at once, or one by one if anything is wrong with one."""
+def _whole_sentences(reading: Reading, line: int, raw: bytes) -> Generator[Block, None, int]:
+    """The sentences of a piece: all at once, or one by one if anything is wrong with one.
+
+    Returns:
+        The number of the line after them.
+    """
     from dlctl.data.conllu_parts import repaired
 
     reading.begin(raw.partition(b"\n")[0].decode(errors="replace"))
     found = cut(reading, line, raw) if reading.names is COLUMNS else None
     if found is not None:
         yield from found
-        return
+        last = found[-1]
+        return last.line + last.height + 1
     for part in raw[:-2].split(b"\n\n"):
         text = part.decode(errors="replace")
         lines = text.split("\n")
@@ -313,6 +321,7 @@ def _whole_sentences(reading: Reading, line: int, raw: bytes) -> Iterator[Block]
         else:
             yield from repaired(reading, line, part + b"\n\n")
         line += len(lines) + 1
+    return line
 
 
 def _sentence(reading: Reading, line: int, lines: list[str]) -> Block | None:
@@ -333,7 +342,7 @@ def cut(reading: Reading, line: int, raw: bytes) -> list[Block] | None:
     except UnicodeDecodeError:
         return None
     body = _COMMENTS.match(text).end()  # type: ignore[union-attr]
-    width = 8 if reading.typed else 6
+    width = 9 if reading.typed else 6
     cells = (_WHOLE_ROWS if reading.typed else _BRIEF_ROWS).split(text[body:])
     gaps = cells[width - 1 :: width]
     if any(cells[::width]) or text.count("\n", body) != len(gaps) + "".join(gaps).count("\n"):
@@ -351,9 +360,10 @@ def cut(reading: Reading, line: int, raw: bytes) -> list[Block] | None:
                 return None
             ids = others
         block = Block(reading, line, ids)
-        block.cut_from(piece, len(found), start, end)
+        block.piece, block.start, block.end = piece, start, end
+        block.number, block.height = len(found), comments + end - start
         found.append(block)
-        line += comments + end - start + 1
+        line += block.height + 1
         comments, start = gaps[end - 1].count("\n") - 1, end
     return found
 

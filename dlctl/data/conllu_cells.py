@@ -202,13 +202,17 @@ def _tags(text: str) -> tuple[str, str, Feats]:
     return upos, xpos, FEATS(feats)
 
 
-def _syntax(text: str) -> tuple[int | None, str, Deps]:
-    head, deprel, deps = text.split("\t")
-    return HEADS(head), deprel, DEPS(deps)
+def _relation(text: str) -> tuple[int | None, str, str, tuple[Head, str]]:
+    head, deprel = text.split("\t")
+    number = HEADS(head)
+    # A relation with a bar would be two in DEPS.
+    same = f"{head}:{deprel}" if number is not None and "|" not in deprel else ""
+    return number, deprel, same, (number or 0, deprel)
 
 
-# Columns whose cells go together, read at once: UPOS to FEATS, and HEAD to DEPS.
-TAGS, SYNTAX = Known(_tags), Known(_syntax)
+# Columns that go together, read at once: from UPOS to FEATS; HEAD and DEPREL, with the DEPS that say the same
+# and what these are worth.
+TAGS, RELATIONS = Known(_tags), Known(_relation)
 
 
 def read_id(text: str) -> Id:

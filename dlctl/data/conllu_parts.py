@@ -46,17 +46,17 @@ def repaired(reading: Reading, line: int, begun: bytes, pieces: Iterable[bytes] 
             reading.faults(Diagnostic(reading.file, *each))
         if all(each[2] in _READABLE for each in found):
             block = block_of(reading, line, lines[:-1] if not lines[-1].strip() else lines)
-            original = b"".join(raw).decode()
-            block.original = original if original != f"{block.text}\n\n" else None
-            yield block
+            if block is not None:  # comments at the end of a file are no sentence
+                original = b"".join(raw).decode()
+                block.original = original if original != f"{block.text}\n\n" else None
+                yield block
         line += len(raw)
 
 
-def block_of(reading: Reading, line: int, lines: list[str]) -> Block:
-    """A sentence of lines of which nothing hinders reading."""
+def block_of(reading: Reading, line: int, lines: list[str]) -> Block | None:
+    """A sentence of lines, if nothing hinders reading them."""
     ids = sound_ids([each.split("\t") for each in lines if not each.startswith("#")], reading.names)
-    assert ids is not None
-    return Block.of_lines(reading, line, lines, ids)
+    return None if ids is None else Block.of_lines(reading, line, lines, ids)
 
 
 def check_reading(lines: list[str], start: int, names: tuple[str, ...] = COLUMNS) -> list[Found]:

@@ -192,6 +192,7 @@ def _again(file: str, line: int, names: tuple[str, ...], text: str, original: st
     reading = Reading(file, _stop)
     reading.take_names(names)
     block = block_of(reading, line, text.split("\n"))
+    assert block is not None  # it was one
     block.original = original
     return Sentence(block)
 

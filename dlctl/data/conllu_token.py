@@ -8,8 +8,9 @@ from typing import Any
 from dlctl.data.conllu_blocks import Block, Piece
 from dlctl.data.conllu_cells import (
     COLUMNS,
+    DEPS,
     MISC,
-    SYNTAX,
+    RELATIONS,
     TAGS,
     TYPED,
     CellError,
@@ -17,13 +18,14 @@ from dlctl.data.conllu_cells import (
     Empty,
     Feats,
     Id,
+    Known,
     Misc,
     Span,
 )
 
 # Attribute -> the column that it is read from when it is asked for.
-_COLUMN = {name.lower(): name for name in COLUMNS if name != "ID"}
-_NOTHING: dict[str, Any] = {"FEATS": {}, "HEAD": None, "DEPS": [], "MISC": {}}
+_LATER = {name.lower(): name for name in ("XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")}
+_NOTHING: dict[str, Any] = {"FEATS": {}, "HEAD": None, "DEPS": []}
 
 
 class Token:
@@ -41,16 +43,12 @@ class Token:
         head: the id of the word that this one depends on, 0 at the root; None if there is none.
         deps: the enhanced dependencies: ``[(2, "nsubj"), (Empty(8, 1), "conj")]``.
         misc: ``{"SpaceAfter": "No"}``; None for a key without "=", a list for a key that is repeated.
-        more: the other columns of CoNLL-U Plus, by name.
 
     Raises:
         ConlluError: by an attribute whose cell cannot be read, if faults stop the reading.
     """
 
-    __slots__ = (
-        "_block", "_row", "_told", "deprel", "deps", "feats", "form", "head", "id", "lemma", "misc", "more",
-        "upos", "xpos",
-    )  # fmt: skip
+    __slots__ = ("_block", "_later", "_row", "form", "id", "lemma", "upos")
     id: Id
     form: str
     lemma: str
@@ -61,57 +59,58 @@ class Token:
     deprel: str
     deps: Deps
     misc: Misc
-    more: dict[str, str] | None
     # The number of the row that was read; or a row with what was set as text and is not read yet.
     _row: int | tuple[str, ...]
     _block: Block | None
-    _told: dict[str, Any] | None
+    # What was asked for or set, by attribute; and by column what stands in for a cell that cannot be read.
+    _later: dict[str, Any] | None
 
     def __init__(self, id: Id, form: str = "_", **cells: Any) -> None:
-        self.id = id
-        self.form = form
-        self.lemma = self.upos = self.xpos = self.deprel = "_"
-        self.feats, self.head, self.deps, self.misc = {}, None, [], {}
-        self.more = self._block = None
-        self._row = 0
+        self.id, self._row, self._block, self._later = id, 0, None, None
+        self.form, self.lemma, self.upos = form, "_", "_"
         for name, value in cells.items():
             self.set(name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        """What is asked for the first time."""
-        if name in ("more", "_told"):
-            return None
-        column = _COLUMN.get(name)
-        if column is None:
-            raise AttributeError(f"a token has no {name!r}", name=name, obj=self)
-        if self._told is not None and name in self._told:
-            return self._told[name]
+    @property
+    def more(self) -> dict[str, str] | None:
+        """The other columns of CoNLL-U Plus, by name."""
+        return self._later.get("more") if self._later else None
+
+    def _ask(self, name: str) -> Any:
+        """A cell, read the first time that it is asked for."""
+        if self._later is None:
+            self._later = {}
+        elif name in self._later:
+            return self._later[name]
         if self._block is not None:
             self._block.reading.typed = True
-        text = self._text(column)
+        column = _LATER[name]
         try:
-            value = self._value(column, text)
+            value = self._value(column, self._text(column))
         except CellError as error:
-            return self._at_fault(name, error)
-        setattr(self, name, value)
+            # A fault is told of once; then reading goes on with nothing in its place.
+            if self._block is None or not isinstance(self._row, int):
+                raise
+            self._block.fault(self._row, error)
+            nothing = _NOTHING[column]
+            value = self._later[column] = None if nothing is None else nothing.copy()
+        self._later[name] = value
         return value
 
-    def _at_fault(self, name: str, error: CellError) -> Any:
-        """Tell of a cell that cannot be read, once; what to go on with if that does not stop."""
-        if self._block is None or not isinstance(self._row, int):
-            raise error
-        self._block.fault(self._row, error)
-        nothing = _NOTHING[_COLUMN[name]]
-        instead = None if nothing is None else nothing.copy()
-        self._told = {**(self._told or {}), name: instead}
-        if instead is not None:
-            setattr(self, name, instead)
-        return instead
+    def _put(self, name: str, value: Any) -> None:
+        if self._later is None:
+            self._later = {}
+        self._later[name] = value
+        self._later.pop(_LATER[name], None)
 
     def _text(self, column: str) -> str:
         """A cell as it was read."""
-        cells, names = self._cells(), self._names()
-        return cells[names.index(column)] if column in names else "_"
+        names = self._names()
+        if isinstance(self._row, tuple):
+            return self._row[names.index(column)]
+        if self._block is None or column not in names:
+            return "_"
+        return self._block.rows()[self._row][names.index(column)]
 
     def _value(self, column: str, text: str) -> Any:
         """What a cell's text is worth."""
@@ -119,12 +118,6 @@ class Token:
             return text
         # CoNLL-U Plus has a sign of its own for what is known to be empty.
         return TYPED[column][0]("_" if text == "*" and self._names() is not COLUMNS else text)
-
-    def _cells(self) -> Sequence[str]:
-        """The row as it was read."""
-        if isinstance(self._row, tuple):
-            return self._row
-        return ("_",) * len(COLUMNS) if self._block is None else self._block.rows()[self._row]
 
     def _names(self) -> tuple[str, ...]:
         if self._block is not None:
@@ -165,25 +158,25 @@ class Token:
             KeyError: there is no such column.
         """
         column = name.upper()
-        if column in COLUMNS and column not in self._names():
+        if column not in COLUMNS:
+            if self._block is not None and name not in (self.more or {}):
+                raise KeyError(name)
+            self._later = {**(self._later or {}), "more": {**(self.more or {}), name: value}}
+            return
+        if column not in self._names():
             raise KeyError(name)
         if column in TYPED and isinstance(value, str):
-            self._set_text(column, value)
-        elif column in COLUMNS:
-            setattr(self, column.lower(), value)
-        elif self._block is None or name in (self.more or {}):
-            self.more = {**(self.more or {}), name: value}
-        else:
-            raise KeyError(name)
+            value = self._read_text(column, value)
+        setattr(self, column.lower(), value)
 
     __getitem__, __setitem__ = get, set
 
-    def _set_text(self, column: str, text: str) -> None:
-        row = list(self._cells())
-        row[self._names().index(column)] = text
-        self._row = tuple(row)
-        with suppress(AttributeError):
-            delattr(self, column.lower())
+    def _read_text(self, column: str, text: str) -> Any:
+        """A text for a cell as a value; as it is, if it cannot be read."""
+        try:
+            return self._value(column, text)
+        except CellError:
+            return text
 
     def cells(self, names: Sequence[str] = COLUMNS) -> list[str]:
         """The row as text, cell by cell; what was not changed is as it was read.
@@ -205,15 +198,20 @@ class Token:
             return str(self.id)
         if name not in COLUMNS:
             return (self.more or {}).get(name, "_")
-        try:
-            value = _SLOTS[name].__get__(self, Token)
-        except AttributeError:
+        value = self._now(name)
+        if value is _UNREAD:
             return self._text(name)
         return value if isinstance(value, str) else self._typed_text(name, value)
 
+    def _now(self, column: str) -> Any:
+        """The value in a column, if it was read or set."""
+        if column in _LATER.values():
+            return (self._later or {}).get(column.lower(), _UNREAD)
+        return getattr(self, column.lower())
+
     def _typed_text(self, name: str, value: Any) -> str:
         before = self._text(name)
-        if self._told and not value and self._told.get(name.lower()) is value:
+        if self._later and name in self._later and not value:
             return before
         with suppress(CellError):
             if _same(self._value(name, before), value):
@@ -228,10 +226,27 @@ class Token:
 
     def __reduce__(self) -> tuple[Any, ...]:
         names = self._names()
-        return _again, (self.id, names, self.cells(names), self.more)
+        return _again, (self.id, names, self.cells(names))
 
 
-_SLOTS: dict[str, Any] = {column: Token.__dict__[name] for name, column in _COLUMN.items()}
+_UNREAD = object()
+
+
+def _later(name: str) -> property:
+    return property(lambda token: token._ask(name), lambda token, value: token._put(name, value))
+
+
+for _name in _LATER:
+    setattr(Token, _name, _later(_name))
+
+
+class _Whole(Token):
+    """A token all of whose cells were read at once: no access to them costs anything."""
+
+    __slots__ = ("deprel", "deps", "feats", "head", "misc", "xpos")
+
+    def _now(self, column: str) -> Any:
+        return getattr(self, column.lower())
 
 
 def _same(before: Any, value: Any) -> bool:
@@ -239,12 +254,11 @@ def _same(before: Any, value: Any) -> bool:
     return bool(before == value) and (not isinstance(value, dict) or list(before) == list(value))
 
 
-def _again(id_: Id, names: Sequence[str], cells: Iterable[str], more: dict[str, str] | None) -> Token:
+def _again(id_: Id, names: Sequence[str], cells: Iterable[str]) -> Token:
     """A token that was copied or sent to another process."""
     token = Token(id_)
-    token.more = more
     for name, cell in zip(names, cells, strict=True):
-        if name in _COLUMN:
+        if name != "ID":
             token.set(name, cell)
     return token
 
@@ -265,17 +279,21 @@ def tokens_of(block: Block) -> list[Token]:
         return _lazy_tokens(block)
 
 
-def _new_tokens(block: Block) -> list[Token]:
-    return list(map(Token.__new__, repeat(Token, len(block.ids()))))
+def _new_tokens(block: Block, kind: type[Token] = Token) -> list[Token]:
+    return list(map(kind.__new__, repeat(kind, len(block.ids()))))
 
 
 def _lazy_tokens(block: Block) -> list[Token]:
     tokens, names = _new_tokens(block), block.reading.names
-    more = [(at, name) for at, name in enumerate(names) if name not in COLUMNS]
+    places = [(name.lower(), names.index(name)) for name in ("FORM", "LEMMA", "UPOS") if name in names]
+    more = [(name, at) for at, name in enumerate(names) if name not in COLUMNS]
     token: Token
     for token, token.id, token._row, row in zip(tokens, block.ids(), count(), block.rows(), strict=False):
         token._block = block
-        token.more = {name: row[at] for at, name in more} if more else None
+        token._later = {"more": {name: row[at] for name, at in more}} if more else None
+        token.form = token.lemma = token.upos = "_"
+        for name, at in places:
+            setattr(token, name, row[at])
     return tokens
 
 
@@ -288,7 +306,7 @@ def _brief_tokens(block: Block, piece: Piece) -> list[Token]:
     for token, token.id, token._row, token.form, token.lemma, token.upos in zip(
         tokens, block.ids(), count(), *columns, strict=False
     ):
-        token._block = block
+        token._block, token._later = block, None
     return tokens
 
 
@@ -298,26 +316,28 @@ def _typed_tokens(block: Block, piece: Piece) -> list[Token]:
     Raises:
         CellError: a cell cannot be read.
     """
-    tokens = _new_tokens(block)
-    columns = [piece.column(at, block.start, block.end) for at in range(1, 6)]
+    tokens = _new_tokens(block, _Whole)
+    columns = [piece.column(at, block.start, block.end) for at in range(1, 7)]
     try:
         _fill(tokens, block, columns)
     except KeyError:
-        for known, texts in ((TAGS, columns[2]), (SYNTAX, columns[3]), (MISC, columns[4])):
+        tables: list[Known[Any]] = [TAGS, RELATIONS, DEPS, MISC]
+        for known, texts in zip(tables, columns[2:], strict=True):
             known.learn(texts)
         _fill(tokens, block, columns)
     return tokens
 
 
-def _fill(tokens: list[Token], block: Block, columns: list[list[str]]) -> None:
-    tags_of, syntax_of, misc_of = TAGS.values, SYNTAX.values, MISC.values
-    token: Token
-    for token, token.id, token._row, token.form, token.lemma, tags, syntax, misc in zip(
+def _fill(tokens: Iterable[Any], block: Block, columns: list[list[str]]) -> None:
+    tags_of, relation_of, deps_of, misc_of = TAGS.values, RELATIONS.values, DEPS.values, MISC.values
+    token: _Whole
+    for token, token.id, token._row, token.form, token.lemma, tags, relation, deps, misc in zip(
         tokens, block.ids(), count(), *columns, strict=False
     ):
-        token._block = block
+        token._block, token._later = block, None
         token.upos, token.xpos, feats = tags_of[tags]
         token.feats = feats.copy() if feats else {}
-        token.head, token.deprel, deps = syntax_of[syntax]
-        token.deps = [deps[0]] if len(deps) == 1 else [*deps]
+        token.head, token.deprel, same, pair = relation_of[relation]
+        # Mostly DEPS say the same as HEAD and DEPREL, which is quicker to see than to look up.
+        token.deps = [pair] if deps == same else [*deps_of[deps]]
         token.misc = {} if misc == "_" else misc_of[misc].copy()
