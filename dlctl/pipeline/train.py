@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from omegaconf import DictConfig
 
@@ -70,7 +71,9 @@ def _trained(
     # What a resumed run knew before: it may have nothing left to do but its test.
     metrics: Metrics = dict(run.manifest.metrics)
     if cfg.get("train", True):
-        _fit(trainer, model, datamodule, checkpoint, run)
+        # Templates of some years say at the top that the whole model is to be compiled.
+        fitted: Any = torch.compile(model) if cfg.get("compile") is True else model
+        _fit(trainer, fitted, datamodule, checkpoint, run)
         metrics |= keeper.metrics(trainer)
         if not run.child:
             run.note(metrics=metrics, checkpoints=keeper.saved(trainer, run))

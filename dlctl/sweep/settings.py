@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlctl.composition.compose import Composed
+from dlctl.composition.registering import retried
 from dlctl.composition.resolving import hydra_values
 from dlctl.errors import ConfigError, UsageError
 from dlctl.sweep import space as spaces
@@ -23,7 +24,8 @@ _LESS_IS_MORE = re.compile(r"loss|err|perplexity|ppl|mae|mse|rmse|wer|cer", re.I
 def plugin(base: Composed) -> dict[str, Any]:
     """The settings under ``hydra.sweeper``, resolved: as files for Hydra's plugins give them."""
     with hydra_values(base.full, None):
-        found: Any = OmegaConf.to_container(base.full.hydra.sweeper, resolve=True)
+        sweeper = base.full.hydra.sweeper
+        found: Any = retried(base.project, lambda: OmegaConf.to_container(sweeper, resolve=True))
     found = found or {}
     if found.get("custom_search_space"):
         raise ConfigError(
@@ -71,12 +73,20 @@ def refuse_uninstalled(sampler: str) -> None:
 def metrics(base: Composed) -> list[str]:
     """What is optimized, one metric or several."""
     found = base.config.get("optimized_metric")
-    names = [found] if isinstance(found, str) else [str(each) for each in found or []]
+    names = [found] if isinstance(found, str) else [str(each) for each in found or _watched(base)]
     if not names:
         raise ConfigError(
             "the config names no metric to optimize", hint="optimized_metric=val/acc", key="optimized_metric"
         )
     return names
+
+
+def _watched(base: Composed) -> list[str]:
+    """The metric by which checkpoints are chosen, of configs that name none to optimize."""
+    callbacks = base.config.get("callbacks") or {}
+    nodes = [node for node in callbacks.values() if isinstance(node, DictConfig)]
+    kept = [node for node in nodes if str(node.get("_target_")).endswith(".ModelCheckpoint")]
+    return [str(node.monitor) for node in kept if node.get("monitor")][:1]
 
 
 def directions(base: Composed, metrics: Sequence[str], said: Any) -> list[str]:

@@ -1,7 +1,8 @@
 """The CoNLL-U parser beside udapi and conllu, on the English Web Treebank.
 
 Run it with ``python tests/benchmarks/conllu_speed.py``; DLCTL_TEST_DATA names the folder with
-``ud/en_ewt-ud-*.conllu.gz``. All figures are CPU time, medians of repeats in turn, so that what else a machine does falls on everybody.
+``ud/en_ewt-ud-*.conllu.gz``. All figures are CPU time, medians of repeats in turn, so that what else a
+machine does falls on everybody.
 """
 
 import gc
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,9 @@ def conllu_all_ten(file: Path) -> int:
                 _ = [token[name] for name in names]
                 rows += 1
     return rows
+
+
+Reader = Callable[[Path], int]
 
 
 def seconds(readers: list[Reader], file: Path, rounds: int) -> dict[Reader, float]:

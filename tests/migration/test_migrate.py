@@ -42,15 +42,16 @@ def test_every_command_of_the_page_works(template: Dlctl, monkeypatch: pytest.Mo
     assert len(said) > 25
     for line in said:
         words = shlex.split(line.partition("dlctl ")[2])
-        if words[0] == "sweep" and "--search" not in words:
-            words.append("+optimized_metric=val/acc")
         if words[0] in ("train", "debug", "sweep"):
             words.append("--dry-run")
         template(*words)
 
 
-def test_search_over_lists_asks_for_its_metric(template: Dlctl) -> None:
-    assert "the config names no metric" in template("sweep", "seed=1,2", "--dry-run", code=3).err
+def test_search_that_names_no_metric_goes_by_what_checkpoints_watch(template: Dlctl) -> None:
+    facts = template("sweep", "seed=1,2", "--dry-run", "--json").json
+    assert facts["metrics"] == {"val/acc": "maximize"}
+    words = ("sweep", "seed=1,2", "callbacks=none", "--dry-run")
+    assert "the config names no metric" in template(*words, code=3).err
 
 
 SCRIPT = """\
@@ -59,7 +60,7 @@ SCRIPT = """\
 python src/train.py trainer.max_epochs=5 logger=csv
 
 CUDA_VISIBLE_DEVICES=0 python src/train.py -m \\
-    seed=1,2,3 \\
+    experiment=a,b \\
     hydra/launcher=joblib > log.txt 2>&1 &
 python src/other.py
 """
@@ -135,8 +136,8 @@ commands
     dlctl debug fdr
   scripts/schedule.sh:3  python src/train.py trainer.max_epochs=5 logger=csv
     dlctl train trainer.max_epochs=5 logger=csv
-  scripts/schedule.sh:5  CUDA_VISIBLE_DEVICES=0 python src/train.py -m seed=1,2,3 hydra/launcher=joblib
-    CUDA_VISIBLE_DEVICES=0 dlctl sweep seed=1,2,3
+  scripts/schedule.sh:5  CUDA_VISIBLE_DEVICES=0 python src/train.py -m experiment=a,b hydra/launcher=joblib
+    CUDA_VISIBLE_DEVICES=0 dlctl sweep experiment=a,b
     (hydra/launcher=joblib is not carried over: dlctl sweep --jobs N runs trials at once on this machine)
 """
 
@@ -172,9 +173,7 @@ def test_script_that_does_more_is_not_replaced(clone: Dlctl) -> None:
 def test_project_of_another_shape_is_told_so(dlctl: Dlctl) -> None:
     put(dlctl.root, "README.md", "python src/train.py\n")
     result = dlctl("migrate")
-    assert result.out.endswith(
-        "project is not in the shape of lightning-hydra-template: nothing is replaced\n"
-    )
+    assert result.out == "this is no project in the shape of lightning-hydra-template: nothing is replaced\n"
     assert dlctl("migrate", "--json").json == {
         "schema_version": 1, "template": False, "files": [], "requirements": [], "commands": [], "kept": []
     }  # fmt: skip

@@ -113,3 +113,14 @@ def test_launchers_of_plugins(template: Dlctl, launcher: str) -> None:
     assert template("check", "experiment=cluster").out == "no fault in 1 config\n"
     shown = template("show-config", "experiment=cluster", "--package", "hydra.launcher").out
     assert shown == "n_jobs: 4\n"
+
+
+@pytest.mark.parametrize(("said", "compiled"), [("compile=true", True), ("compile=false", False)])
+def test_whole_model_is_compiled_as_older_templates_ask_for_it(
+    template: Dlctl, monkeypatch: pytest.MonkeyPatch, said: str, compiled: bool
+) -> None:
+    seen = []
+    # The compiler itself takes minutes.
+    monkeypatch.setattr("torch.compile", lambda model: seen.append(model) or model)
+    template("train", said, "+trainer.fast_dev_run=true", *QUIET)
+    assert [type(model).__name__ for model in seen] == ["ToyModule"] * compiled
