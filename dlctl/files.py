@@ -1,9 +1,8 @@
 """Files that are whole or not there."""
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -17,27 +16,18 @@ def atomic_write(file: Path, content: bytes | memoryview) -> None:
 @contextmanager
 def atomic_file(file: Path) -> Iterator[IO[bytes]]:
     """A stream to a temporary name beside it, which takes its place when all is written."""
-    temporary = None
+    # Its name is known before it is there: a signal in between leaves nothing behind.
+    temporary = file.parent / f".{file.name}.{os.urandom(4).hex()}.tmp"
     try:
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        # mkstemp is for secrets; these files are readable like any other.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(file)
     except BaseException as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         if isinstance(error, OSError):
             # Not the temporary name; and a write that finds the disk full knows of no file.
             error.filename = str(file)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
