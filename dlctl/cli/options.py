@@ -111,7 +111,7 @@ def as_overrides(
     """
     given = list(overrides or [])
     for word in given:
-        if word.startswith("=") or ("=" not in word and not word.startswith("~")):
+        if not word.partition("=")[0].strip("~+") or ("=" not in word and not word.startswith("~")):
             raise UsageError(
                 f"'{word}' is not an override",
                 hint="write KEY=VALUE to set a value, ~KEY to remove it",

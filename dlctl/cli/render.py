@@ -39,11 +39,13 @@ def error(fault: DlctlError, *, as_json: bool) -> None:
         more = {"errors": facts} if len(facts) > 1 else {}
         globals()["as_json"]({"error": facts[0], **more})
         return
+    from rich.text import Text
+
     out = console(stderr=True)
     for each in faults:
-        out.print("[bold red]error:[/] ", end="")
         where = f"{each.place}: " if each.place else ""
-        out.print(redact.text(f"{where}{each.message}"), markup=False)
+        what = redact.text(f"{where}{each.message}")
+        out.print(Text.assemble(("error:", "bold red"), f" {what}"))
         for line in (each.hint or "").splitlines():
             out.print(f"  {redact.text(line)}", markup=False)
 

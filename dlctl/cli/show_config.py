@@ -161,7 +161,7 @@ def _history(composed: "Composed", key: str, format: Format) -> None:
         return
     out = render.console()
     out.print(f"{key}: ", markup=False, style="bold", end="")
-    out.print(views.flow(value) if not isinstance(value, dict) else "")
+    out.print(views.flow(value) if not isinstance(value, dict) else "", soft_wrap=True)
     for number, step in enumerate(steps, 1):
         what = step.value if step.key == key else f"{step.key}: {step.value}"
         won = number == len(steps)
@@ -213,7 +213,7 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
     out = render.console()
     for key, old_value, new_value in found:
         out.print(f"{key}: ", markup=False, style="bold", end="")
-        out.print(f"[red]{views.flow(old_value)}[/] -> [green]{views.flow(new_value)}[/]")
+        out.print(f"[red]{views.flow(old_value)}[/] -> [green]{views.flow(new_value)}[/]", soft_wrap=True)
 
 
 def _layer(composed: "Composed", layer: "Layer") -> dict[str, Any]:

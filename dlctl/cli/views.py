@@ -34,11 +34,14 @@ def flow(value: Any) -> str:
 
 def inline(value: Any) -> str:
     """A value on one line."""
-    if not isinstance(value, dict | list):
-        return yaml(value).strip()
     import yaml as pyyaml
+    from omegaconf._utils import get_omega_conf_dumper
 
-    return str(pyyaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)).strip()
+    if isinstance(value, dict | list):
+        return str(pyyaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)).strip()
+    dumper: Any = get_omega_conf_dumper()
+    text = str(pyyaml.dump(value, width=10**6, Dumper=dumper, allow_unicode=True))
+    return text.strip().removesuffix("...").strip()
 
 
 def told(fact: "Fact") -> str:

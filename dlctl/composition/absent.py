@@ -97,7 +97,7 @@ def _unused(project: Project, name: str, unused: Unused, found: Reach) -> Config
         add = f"without 'override' it is added: - /{group}: {entry.written}"
     return ConfigError(
         f"'{key}' is not among the defaults of '{name}'",
-        hint=meant(unused.known) or add,
+        hint="\n".join(filter(None, (meant(unused.known), None if unused.known and entry else add))),
         key=key,
         place=Place(entry.file, entry.line) if entry else None,
         topic="defaults",

@@ -11,7 +11,7 @@ from typing import Any
 from dlctl.composition.source import DEPTH, Module, follow, locate
 
 # What a config gives: of a list only that it is one; None for null.
-Scalar = bool | int | float | str | list[Any] | None
+Scalar = bool | int | float | str | list[Any] | dict[Any, Any] | None
 
 
 _CONTAINERS = ("list", "tuple", "set", "List", "Tuple", "Set")
@@ -107,9 +107,9 @@ def _accepts_generic(module: Module, outer: ast.expr, inner: ast.expr, value: Sc
             return _accepts(module, items[0], value, depth)
         case "list" | "List" | "tuple" | "Tuple" | "set" | "Set":
             return isinstance(value, list)
-        case "dict" | "Dict" | "type":
-            return False
-        case "Type" | "Callable" | "Mapping" | "MutableMapping":
+        case "dict" | "Dict" | "Mapping" | "MutableMapping":
+            return isinstance(value, dict)
+        case "type" | "Type" | "Callable":
             return False
         case "Sequence" | "Iterable" | "Collection":
             return isinstance(value, str | list)
@@ -130,7 +130,9 @@ def _accepts_name(module: Module, node: ast.expr, value: Scalar, depth: int) -> 
             return isinstance(value, list) or (isinstance(value, str) and _last(node) not in _CONTAINERS)
         case "None":
             return value is None
-        case "dict" | "Dict" | "Callable":
+        case "dict" | "Dict" | "Mapping":
+            return isinstance(value, dict)
+        case "Callable":
             return False
         case "Any" | "object":
             return True

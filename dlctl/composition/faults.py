@@ -33,17 +33,23 @@ def unparsable(text: str, error: Exception) -> ConfigError:
     hint = "write it as key=value, +key=value to add a key or ~key to remove one"
     if match := re.fullmatch(r"(.+)\[(\d+)\](.*)", key):
         hint = f"an item of a list: {match[1]}.{match[2]}{match[3]}={value}"
+    elif value.startswith("~"):
+        hint = f"no shell makes a home of ~ there: {key}=$HOME{value[1:]}"
     elif value.count("'") % 2 or value.count('"') % 2:
-        hint = "close the quotes"
+        hint = f"close the quotes; if the sign belongs to the value: {_quoted(key, value)}"
     elif any(value.count(one) != value.count(other) for one, other in ("[]", "{}", "()")):
         hint = "close the brackets, or quote the value if they belong to it"
     elif match := re.search(r"\b(interval|range)\(", value):
         hint = f"{match[1]} takes numbers: {key}={match[1]}(1,10)"
     elif any(sign in value for sign in "=#:{}()[] "):
-        whole = shlex.quote('{}="{}"'.format(key, value.replace('"', '\\"')))
-        hint = f"quote the value, and the whole for the shell: {whole}"
-    said = "" if reason.startswith("LexerNoViableAlt") else f": {reason}"
+        hint = f"quote the value, and the whole for the shell: {_quoted(key, value)}"
+    said = "" if reason.startswith(("LexerNoViableAlt", "Error parsing override")) else f": {reason}"
     return ConfigError(f"cannot read the override '{text}'{said}", hint=hint, key=key)
+
+
+def _quoted(key: str, value: str) -> str:
+    """An override as it has to be typed for its value to be one text."""
+    return shlex.quote('{}="{}"'.format(key, value.replace('"', '\\"')))
 
 
 def sweep(text: str, item: Override) -> ConfigError:
@@ -65,6 +71,10 @@ def bad_override(composed: "Composed", before: DictConfig, item: Override, error
         message = f"the interpolation in '{item.input_line}' cannot be read: {first_line(cause)}"
         return ConfigError(message, hint="an interpolation is written ${section.key}", key=key)
     if item.is_delete():
+        there = dict(leaves(before))
+        if "=" in (item.input_line or "") and key in there:
+            message = f"'{item.input_line}' removes nothing: '{key}' is {word(there[key])}"
+            return ConfigError(message, hint=f"to remove it whatever it is: ~{key}", key=key)
         return _unknown(composed, before, key, hint=None)
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         if isinstance(item.value(), dict) and str(cause.full_key).startswith(f"{key}."):
@@ -78,7 +88,9 @@ def bad_override(composed: "Composed", before: DictConfig, item: Override, error
             hint=f"to change it, leave out the +: {(item.input_line or '')[1:]}",
             key=key,
         )
-    return ConfigError(f"cannot set '{key}': {first_line(cause)}", key=key)
+    parent = key.rpartition(".")[0] or key
+    hint = f"dlctl show-config --package {parent} shows what it is"
+    return ConfigError(f"cannot set '{key}': {first_line(cause)}", hint=hint, key=key)
 
 
 def _unknown(composed: "Composed", before: DictConfig, key: str, hint: str | None) -> ConfigError:
@@ -88,18 +100,25 @@ def _unknown(composed: "Composed", before: DictConfig, key: str, hint: str | Non
     takes = signatures.signature(target) if target else None
     if takes and last in takes.names and hint:
         return ConfigError(f"'{key}' is not in the config yet; {target} takes it", hint=hint, key=key)
+    if key.startswith("hydra."):
+        near = [f"hydra.{each}" for each in _hydras(composed, key.removeprefix("hydra."))]
+        return ConfigError(
+            f"unknown key '{key}'",
+            hint=meant(near) or "dlctl show-config --package hydra shows what there is",
+            key=key,
+            suggestions=near,
+        )
     known = close_keys(before, key)
     lines = [f"did you mean '{name}' ({present(composed, name, value)})?" for name, value in known.items()]
     section = OmegaConf.select(before, parent, throw_on_resolution_failure=False) if parent else before
-    refused = (takes and not takes.open) or key.startswith("hydra.") or not OmegaConf.is_dict(section)
+    refused = (takes and not takes.open) or not OmegaConf.is_dict(section)
     if not lines and hint and not (refused and section is not None):
         lines = [hint]
     if not lines and takes:
         lines = [f"{target} takes {', '.join(takes.names)}"]
-    package = " --package hydra" if key.startswith("hydra.") else ""
     return ConfigError(
         f"unknown key '{key}'",
-        hint="\n".join(lines) or f"dlctl show-config{package} shows what there is",
+        hint="\n".join(lines) or "dlctl show-config shows what there is",
         key=key,
         suggestions=list(known),
     )
@@ -217,7 +236,7 @@ def _age(composed: "Composed", keys: Keys) -> tuple[int, int]:
 def unresolved(composed: "Composed", keys: Keys, error: Exception, reason: str | None = None) -> ConfigError:
     """A value whose interpolation fails, in the user's terms."""
     key, suggestions = dotted(keys), []
-    text = reason or first_line(error)
+    text = reason or re.sub(r"^\w+ raised while resolving interpolation: ", "", first_line(error))
     hint = f"give it a value: {'.'.join(map(word, keys))}=VALUE"
     if match := re.search(r"Environment variable '(.+)' not found", text):
         text = f"the environment variable {match[1]} is not set"

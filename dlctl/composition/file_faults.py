@@ -112,9 +112,11 @@ def _no_text(file: Path, problem: str) -> ConfigError:
 
 
 def _pointed(file: Path, lines: list[str], number: int, column: int, problem: str) -> ConfigError:
-    line = lines[number].replace("\t", " ").rstrip("\r") if lines else ""
+    line = lines[number].rstrip("\r") if lines else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        problem = "a tab indents this line, and YAML takes spaces only"
     # A terminal would obey some of what YAML does not allow.
-    line = yaml.reader.Reader.NON_PRINTABLE.sub("?", line)
+    line = "".join(each if each.isprintable() else "?" for each in line.replace("\t", " "))
     return ConfigError(
         f"not YAML: {problem}",
         hint=f"{line}\n{' ' * column}^",

@@ -14,7 +14,7 @@ from dlctl.composition import config_files
 from dlctl.composition.absent import absent, no_option
 from dlctl.composition.defaults import Entry, entries, place_of
 from dlctl.composition.faults import close, first_line, meant
-from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config
+from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config, unreadable
 from dlctl.composition.reach import Reach, reach
 from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.project import Place, Project
@@ -57,7 +57,7 @@ _TEXTS = {
     ),
     r"force-add of config groups is not supported: '\+\+([^=]+)=(.*)'": (
         "'++' does not work for a group",
-        "{0}={1} to choose an option, +{0}={1} to add one",
+        "leave it out: {0}={1}; of a group that is not among the defaults yet: +{0}={1}",
     ),
     r"Default List Overrides are not allowed in the subtree.*": (
         "a config that is chosen by an interpolation may not override defaults",
@@ -95,6 +95,8 @@ def translated(
         if isinstance(each, ConfigLoadError) and (match := re.match(r"(.+) holds a (\w+)", str(each))):
             return [holds_no_config(Path(match[1]), match[2])]
     found = reach(project, name, choices)
+    if unread := [fault for file in found.files.values() for _, fault in unreadable(file)]:
+        return [*unread]
     if any(isinstance(each, RecursionError) for each in chain(error)):
         return [_circle(name, found)]
     if not project.options("").get(name):

@@ -19,13 +19,15 @@ def misfits(composed: "Composed", before: DictConfig, overrides: Sequence[Overri
     """The overrides whose value cannot be passed to the argument it goes to.
 
     A value is refused where the annotation of the argument excludes it or, where there is none,
-    where a number would become a word. null, lists, dicts and interpolations always pass, and
-    ``++key=value`` insists.
+    where a number would become a word. null and interpolations always pass, lists and dicts unless
+    a number is wanted, and ``++key=value`` insists.
     """
     found: list[DlctlError] = []
     for item in overrides:
         value = item.value()
-        if item.is_delete() or item.is_force_add() or not isinstance(value, bool | int | float | str):
+        if item.is_delete() or item.is_force_add() or value is None:
+            continue
+        if isinstance(value, dict) and "_target_" in value:
             continue
         if isinstance(value, str) and "${" in value:
             continue
@@ -50,8 +52,16 @@ def unfit(
     return [
         _misfit(composed, key, value, old, wanted)
         for value in values
-        if (not wanted.accepts(value) if wanted else number and isinstance(value, str))
+        if (not _fits(wanted, value) if wanted else number and isinstance(value, str))
     ]
+
+
+def _fits(wanted: Annotation, value: Any) -> bool:
+    if not isinstance(value, bool | int | float | str | list | dict):
+        return True
+    # Of annotations that name classes and containers not all are true.
+    plain = wanted.accepts(True) or wanted.accepts(7) or wanted.accepts(0.5)
+    return wanted.accepts(value) or (isinstance(value, list | dict) and not plain)
 
 
 def present(composed: "Composed", key: str, value: Any) -> str:

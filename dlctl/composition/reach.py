@@ -18,6 +18,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from dlctl.composition.defaults import Entry, entries
 from dlctl.composition.search_path import file_of, loader
@@ -139,7 +140,7 @@ class _Forgiving(IConfigRepository):
         try:
             loaded = self._below.load_config(config_path)
             broken = False
-        except (yaml.YAMLError, ConfigLoadError, ValueError):
+        except (yaml.YAMLError, ConfigLoadError, ValueError, OmegaConfBaseException):
             loaded, broken = None, True
         if (loaded or broken) and (file := file_of(self._below, config_path)):
             self._found.files.setdefault(config_path, file)

@@ -105,7 +105,7 @@ def start(
         started=manifest.now(),
         experiment=composed.choices.get("experiment"),
         tags=tags_of(config),
-        seed=config.get("seed"),
+        seed=config.get("seed") if isinstance(config.get("seed"), int) else None,
         git=git.state(project.root),
         versions=versions(),
         main_metric=_first(config.get("optimized_metric")),

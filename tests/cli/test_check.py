@@ -1,5 +1,7 @@
 """``dlctl check`` tells what is wrong before it costs an hour."""
 
+# ruff: noqa: E501 - a table
+
 from pathlib import Path
 
 import pytest
@@ -385,3 +387,43 @@ def test_primary_config_that_wins_over_its_experiments_is_a_fault(dlctl: Dlctl) 
     assert dlctl("check").err == ""
     write(dlctl, "trainer/mine", "defaults: [cpu]\ndevices: 2\n")
     assert dlctl("check", "trainer=mine").err == ""
+
+
+# A file of a project, what it says, the line of the fault and what is said: mistakes as people make them.
+FURTHER = [
+    ("callbacks/own", "defaults: [default, _self_]\nearly_stopping:\n  mode: maximum\n", 3, "takes min or max"),
+    ("callbacks/own", "defaults: [default, _self_]\nearly_stopping:\n  patince: 3\n", 3, "no argument 'patince'"),
+    ("trainer/own", "defaults: [default, _self_]\nmax_epochs: [10]\n", 2, "'[10]' does not fit"),
+    ("model/own", "defaults: [mnist, _self_]\ncompile: fasle\n", 2, "'fasle' does not fit 'model.compile'"),
+    ("model/own", "defaults: [mnist, _self_]\nscheduler:\n  _target_: torch.optm.lr_scheduler.StepLR\n", 3, "no 'optm' in torch"),
+    ("trainer/own", "defaults: [default, _self_]\nmax_epochs: None\n", 2, "'None' does not fit"),
+    ("experiment/own", "# @package global\ndefaults:\n  - override /data: mnist\n  - override /trainer: cpu\n", 1, "no package 'global'"),
+    ("experiment/own", "hello\n", 1, "the file holds a word"),
+    ("experiment/own", "# @package _global_\nhydra:\n  rum:\n    dir: x\n", 3, "'hydra.rum'"),
+    ("train", "defaults:\n  - model: mnist\n  - data: mnist_mini\n  - trainr: default\n  - paths: default\n  - hydra: default\n"
+     "  - experiment: null\n  - _self_\ntask_name: x\n", 4, "there is no group 'trainr'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "line", "said"), FURTHER, ids=[each[3] for each in FURTHER])
+def test_further_mistakes_are_told_at_their_lines_and_nothing_else(
+    dlctl: Dlctl, name: str, text: str, line: int, said: str
+) -> None:
+    write(dlctl, name, text)
+    (fault,) = dlctl("check", "--all", "--json", code=3).json["faults"]
+    assert (fault["file"], fault["line"]) == (str(dlctl.root / f"configs/{name}.yaml"), line)
+    assert said in fault["message"]
+
+
+def test_all_goes_on_past_what_does_not_compose(dlctl: Dlctl) -> None:
+    text = ("# @package _global_\ndefaults:\n  - /model: mnist\n  - override /data: nothing_like\n  - _self_\n"
+            "trainer:\n  max_epoch: 3\nhydra:\n  rum: 3\n  job:\n    num: abc\n")  # fmt: skip
+    write(dlctl, "experiment/mine", text)
+    found = dlctl("check", "--all", "--json", code=3).json["faults"]
+    assert [fault["line"] for fault in found] == [3, 4, 7, 9, 11]
+
+
+def test_folder_named_like_a_config_is_told_once(dlctl: Dlctl) -> None:
+    (dlctl.root / "configs/experiment/folder.yaml").mkdir(parents=True)
+    (fault,) = dlctl("check", "--all", "--json", code=3).json["faults"]
+    assert "cannot be read" in fault["message"]

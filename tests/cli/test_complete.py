@@ -362,6 +362,10 @@ def shell(request: pytest.FixtureRequest, home: Path) -> Iterator[Shell]:
         ("dlctl eval 2024", "dlctl eval 2024-01-01_00-00-01 "),
         ("dlctl eval last --split=v", "dlctl eval last --split=val "),
         ("dlctl train ckpt_path=.proj", "dlctl train ckpt_path=.project-root "),
+        ("dlctl train --resume la", "dlctl train --resume last "),
+        ("dlctl train trainer.precision=bf16-m", "dlctl train trainer.precision=bf16-mixed "),
+        ("dlctl train +trainer.detect_anomaly=t", "dlctl train +trainer.detect_anomaly=true "),
+        ("dlctl eval last model.net.lin1", "dlctl eval last model.net.lin1_size="),
     ],
 )
 def test_a_line_in_a_real_shell_becomes(line: str, becomes: str, shell: Shell) -> None:

@@ -207,3 +207,21 @@ def test_saved_config_loads_on_its_own_and_takes_values_and_choices(project: Pro
     assert "model.optimizer.lr: 0.002 -> 0.5" in differences(saved, new)
     with pytest.raises(ConfigError, match="unknown key"):
         over(saved, ["trainer.max_epoch=3"])
+
+
+@pytest.mark.parametrize("override", [
+    '+x="${oc.decode:\\"{a: 1}\\"}"', "+x='${oc.decode:\\'[1]\\'}'",
+    'tags=["${oc.decode:\\"{a: 1}\\"}"]', "+x=${seed}",
+])  # fmt: skip
+def test_override_with_quotes_within_an_interpolation_is_kept_as_it_was_written(
+    project: Project, tmp_path: Path, override: str
+) -> None:
+    composed = compose(project, "train", [override])
+    composed.resolve(composed.run_dir())
+    composed.save(tmp_path / "hydra")
+    saved = load(project, tmp_path / "hydra")
+    assert saved.overrides == (override,)
+    assert over(saved, ["seed=3"]).resolve(tmp_path).seed == 3
+    node = composed.full.hydra.overrides
+    if "decode" in override:
+        assert list(node.task) == [override]

@@ -159,3 +159,56 @@ def test_key_that_no_likely_option_has_is_told_beside_the_misspelt_option(dlctl:
         "error: there is no option of 'data' 'mnst'",
         "error: unknown key 'data.batch_sze'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("~seed=5", "'~seed=5' removes nothing: 'seed' is null\n  to remove it whatever it is: ~seed\n"),
+        ("task_name=it's", "cannot read the override 'task_name=it's'\n"
+         "  close the quotes; if the sign belongs to the value: 'task_name=\"it'\"'\"'s\"'\n"),
+        ("paths.data_dir=~/data", "cannot read the override 'paths.data_dir=~/data'\n"
+         "  no shell makes a home of ~ there: paths.data_dir=$HOME/data\n"),
+        ('+x=${oc.decode:"{a: 1}"}', "cannot read the override '+x=${oc.decode:\"{a: 1}\"}'\n"
+         "  quote the value, and the whole for the shell: '+x=\"${oc.decode:\\\"{a: 1}\\\"}\"'\n"),
+        ('+x="a${"', "the interpolation in '+x=\"a${\"' cannot be read: no viable alternative at input '${'\n"
+         "  an interpolation is written ${section.key}\n"),
+        ("hydra.run.dirr=x", "unknown key 'hydra.run.dirr'\n  did you mean hydra.run.dir"),
+        ("model@teacher=mnist", "'model@teacher' is not among the defaults of 'train'\n"
+         "  did you mean model?\n  to add it: +model@teacher=OPTION"),
+        ("trainer.max_epochs=[1]", "'[1]' does not fit 'trainer.max_epochs', which takes Optional[int]\n"),
+        ("trainer.max_epochs={a: 1}", "'{'a': 1}' does not fit 'trainer.max_epochs', which takes Optional[int]\n"),
+    ],
+)  # fmt: skip
+def test_advice_is_right(dlctl: Dlctl, override: str, said: str) -> None:
+    assert dlctl("show-config", override, code=3).err.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize("word", ["~", "+", "+=3", "=3", ""])
+def test_words_without_a_key_are_no_overrides(dlctl: Dlctl, word: str) -> None:
+    assert f"error: '{word}' is not an override\n" in dlctl("show-config", word, code=2).err
+
+
+@pytest.mark.parametrize("command", ["show-config --exp a", "train --exp a", "check --exp a", "check --all"])
+def test_interpolation_that_cannot_be_read_is_told_with_its_line(dlctl: Dlctl, command: str) -> None:
+    write(dlctl, "experiment/a", f"{GLOBAL}own: ${{b\n")
+    err = dlctl(*command.split(), code=3).err
+    assert err.startswith("error: configs/experiment/a.yaml:2: the interpolation '${b' cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("model:\n\tnet: 3\n", 3, "a tab indents this line, and YAML takes spaces only\n   net: 3\n"),
+        ("a: 1\nb:2\nc: 3\n", 3, "could not find expected ':'\n  b:2\n  ^\n"),
+        ("a: 'b\nc: 3\n", 2, "found unexpected end of stream\n  a: 'b\n     ^\n"),
+        ("a: [1, 2\nc: 3\n", 3, "did not find expected ',' or ']' (of what line 2 opens)\n  c: 3\n   ^\n"),
+    ],
+    ids=["tab", "no space", "quote", "bracket"],
+)
+def test_broken_yaml_is_blamed_on_the_line_that_is_wrong(
+    dlctl: Dlctl, text: str, line: int, said: str
+) -> None:
+    write(dlctl, "experiment/a", f"{GLOBAL}{text}")
+    err = dlctl("show-config", "--exp", "a", code=3).err
+    assert err.startswith(f"error: configs/experiment/a.yaml:{line}: not YAML: {said}")

@@ -45,7 +45,8 @@ def unexplained(project: Project, name: str, *overrides: str) -> list[str]:
     composed = compose(project, name, overrides)
     wrong = []
     for fact in facts(composed, plain(composed)):
-        said = isinstance(fact.by, str) and fact.by in overrides
+        key = str(fact.by).lstrip("+").partition("=")[0].split(".")
+        said = fact.by in overrides and [str(each) for each in fact.keys[: len(key)]] == key
         if not said and not (isinstance(fact.by, Place) and holds(fact.by, fact.keys, fact.value)):
             wrong.append(f"{fact.keys} = {fact.value!r}: {fact.by}")
     assert len(wrong) < 5, wrong
@@ -57,7 +58,10 @@ def test_every_value_of_every_experiment_is_found_where_it_stands(project: Proje
     assert unexplained(project, "train", f"experiment={experiment}") == []
 
 
-@pytest.mark.parametrize("option", ["debug=overfit", "trainer=ddp", "logger=many_loggers", "callbacks=none",
+DEBUGS = [f"debug={file.stem}" for file in sorted((packaged_configs() / "debug").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("option", [*DEBUGS, "trainer=ddp", "logger=many_loggers", "callbacks=none",
                                     "hparams_search=mnist_optuna", "data=mnist"])  # fmt: skip
 def test_every_value_of_other_choices_too(project: Project, option: str) -> None:
     assert unexplained(project, "train", option, "experiment=example") == []
@@ -65,6 +69,28 @@ def test_every_value_of_other_choices_too(project: Project, option: str) -> None
 
 def test_values_of_an_evaluation_too(project: Project) -> None:
     assert unexplained(project, "eval", "trainer=cpu") == []
+
+
+def test_values_of_a_search_too(project: Project) -> None:
+    assert unexplained(project, "sweep") == []
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_value_is_found_in_a_project_that_overrides_packaged_files(
+    project: Project, experiment: str
+) -> None:
+    for name in (
+        "model/mnist",
+        "model/tagger",
+        "trainer/default",
+        "callbacks/early_stopping",
+        "paths/default",
+    ):
+        text = (packaged_configs() / f"{name}.yaml").read_text()
+        write(project, name, f"# Ours.\n\n{text}")
+    assert unexplained(project, "train", f"experiment={experiment}") == []
+    composed = compose(project, "train", [f"experiment={experiment}"])
+    assert str(composed.place("trainer.accelerator")).startswith("configs/trainer/default.yaml:")
 
 
 def test_values_of_the_command_line_are_named_by_their_override(project: Project) -> None:
