@@ -52,9 +52,7 @@ class Composed:
     overrides: tuple[str, ...]
     groups: tuple[str, ...] = ()
     # What is shown of a run in a directory, and whether no secret was hidden: it is asked for twice.
-    _public: dict[Path, tuple[DictConfig, bool]] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
+    _public: dict[Path, tuple[DictConfig, bool]] = field(init=False, repr=False, default_factory=dict)
 
     @property
     def config(self) -> DictConfig:
@@ -143,10 +141,7 @@ class Composed:
         """Write config.yaml, overrides.yaml and hydra.yaml as Hydra leaves them in ``.hydra``."""
         folder.mkdir()
         hydra = OmegaConf.to_container(self.full.hydra, resolve=False, enum_to_str=True)
-        for name, plain in {
-            "hydra.yaml": {"hydra": hydra},
-            "overrides.yaml": list(self.overrides),
-        }.items():
+        for name, plain in {"hydra.yaml": {"hydra": hydra}, "overrides.yaml": list(self.overrides)}.items():
             (folder / name).write_text(redact.text(to_yaml(plain)), encoding="utf-8")
         (folder / "config.yaml").write_text(self.source(), encoding="utf-8")
 
