@@ -52,7 +52,9 @@ class Composed:
     overrides: tuple[str, ...]
     groups: tuple[str, ...] = ()
     # What is shown of a run in a directory, and whether no secret was hidden: it is asked for twice.
-    _public: dict[Path, tuple[DictConfig, bool]] = field(init=False, repr=False, default_factory=dict)
+    _public: dict[Path, tuple[DictConfig, bool]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     @property
     def config(self) -> DictConfig:
