@@ -150,12 +150,9 @@ class Block:
         self.piece = self._lines = self._rows = self._ids = None
 
     def cut_alone(self) -> "Piece | None":
-        """Cut it up as pieces are, if its text is as it was written by anybody."""
+        """It alone, cut up as pieces are; it keeps nothing of that, for tokens will have it."""
         found = cut(self.reading, self.line, f"{self.text}\n\n".encode())
-        if not found:
-            return None
-        self.piece, self.start, self.end, self.number = found[0].piece, 0, found[0].end, 0
-        return self.piece
+        return found[0].piece if found else None
 
     def fault(self, row: int, error: CellError) -> None:
         """Tell of a cell that cannot be read, in a row counted from 0."""

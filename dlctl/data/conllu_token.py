@@ -265,15 +265,17 @@ def _again(id_: Id, names: Sequence[str], cells: Iterable[str]) -> Token:
 
 def tokens_of(block: Block) -> list[Token]:
     """The tokens of a sentence."""
-    piece = block.piece
-    if piece is None and block.reading.names is COLUMNS:
+    piece, rows = block.piece, slice(0, len(block.ids()))
+    if piece is not None:
+        rows = slice(block.start, block.end)
+    elif block.reading.names is COLUMNS:
         piece = block.cut_alone()
     if piece is None:
         return _lazy_tokens(block)
     if not piece.whole:
-        return _brief_tokens(block, piece)
+        return _brief_tokens(block, piece, rows)
     try:
-        return _typed_tokens(block, piece)
+        return _typed_tokens(block, piece, rows)
     except CellError:
         # Its token tells of it, when it is asked for the cell.
         return _lazy_tokens(block)
@@ -297,10 +299,10 @@ def _lazy_tokens(block: Block) -> list[Token]:
     return tokens
 
 
-def _brief_tokens(block: Block, piece: Piece) -> list[Token]:
+def _brief_tokens(block: Block, piece: Piece, rows: slice) -> list[Token]:
     """Form, lemma and UPOS; the others when they are asked for."""
     tokens = _new_tokens(block)
-    columns = [piece.column(at, block.start, block.end) for at in (1, 2, 3)]
+    columns = [piece.column(at, rows.start, rows.stop) for at in (1, 2, 3)]
     # Where a loop's targets are attributes nothing is named twice: here is where the time goes.
     token: Token
     for token, token.id, token._row, token.form, token.lemma, token.upos in zip(
@@ -310,14 +312,14 @@ def _brief_tokens(block: Block, piece: Piece) -> list[Token]:
     return tokens
 
 
-def _typed_tokens(block: Block, piece: Piece) -> list[Token]:
+def _typed_tokens(block: Block, piece: Piece, rows: slice) -> list[Token]:
     """Everything.
 
     Raises:
         CellError: a cell cannot be read.
     """
     tokens = _new_tokens(block, _Whole)
-    columns = [piece.column(at, block.start, block.end) for at in range(1, 7)]
+    columns = [piece.column(at, rows.start, rows.stop) for at in range(1, 7)]
     try:
         _fill(tokens, block, columns)
     except KeyError:

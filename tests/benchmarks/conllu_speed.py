@@ -1,6 +1,6 @@
 """The CoNLL-U parser beside udapi and conllu, on the English Web Treebank.
 
-Run it with ``python tests/benchmarks/conllu_speed.py``; DLCTL_TEST_DATA names a folder with ud/en_ewt-ud-*.conllu.gz.
+Run it with ``python tests/benchmarks/conllu_speed.py``; it wants udapi, conllu and DLCTL_TEST_DATA.
 All figures are CPU time, medians of repeats in turn, so that what else a machine does falls on everybody.
 """
 
@@ -23,12 +23,13 @@ from dlctl.data.conllu_parser import columns, read
 SPLITS = ("train", "dev", "test")
 MISSING = [name for name in ("udapi", "conllu") if importlib.util.find_spec(name) is None]
 MEMORY = """
-import resource, sys
+import gc, psutil
 import {module}
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = psutil.Process().memory_info().rss
 kept = {load}
 {use}
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+gc.collect()
+print(psutil.Process().memory_info().rss - before)
 """
 
 
@@ -135,7 +136,7 @@ def seconds(readers: list[Reader], file: Path, rounds: int) -> dict[Reader, floa
 
 
 def memory(module: str, load: str, use: str = "") -> float:
-    """The kilobytes that all sentences take, in a process of their own."""
+    """The bytes that all sentences take, in a process of their own."""
     code = MEMORY.format(module=module, load=load, use=use)
     return float(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
