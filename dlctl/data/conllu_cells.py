@@ -5,7 +5,7 @@ A treebank has few different cells among many, so every kind of cell remembers w
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 Value = TypeVar("Value")
@@ -121,13 +121,12 @@ class _Repeated(Misc):
 
 
 # Python converts no number of thousands of digits, and nobody has a sentence that long.
-_NUMBER = "[1-9][0-9]{0,17}"
-_ID = re.compile(rf"({_NUMBER})(?:-({_NUMBER}))?|(0|{_NUMBER})\.({_NUMBER})")
-_HEAD_TEXT = re.compile(rf"0|{_NUMBER}")
-_FEATURE = re.compile(
+NUMBER = "[1-9][0-9]{0,17}"
+_ID = re.compile(rf"({NUMBER})(?:-({NUMBER}))?|(0|{NUMBER})\.({NUMBER})")
+_HEAD_TEXT = re.compile(rf"0|{NUMBER}")
+FEATURE = re.compile(
     r"([A-Z][A-Za-z0-9]*(?:\[[a-z0-9]+\])?)=([A-Z0-9][A-Za-z0-9]*(?:,[A-Z0-9][A-Za-z0-9]*)*)"
 )
-_DEPENDENCY = re.compile(rf"(?:0|{_NUMBER}|(?:0|{_NUMBER})\.{_NUMBER}):[^|]+")
 
 
 def _id(text: str) -> Id:
@@ -151,7 +150,7 @@ def _head(text: str) -> int | None:
 def _feats(text: str) -> Feats:
     feats: Feats = {}
     for item in [] if text == "_" else text.split("|"):
-        found = _FEATURE.fullmatch(item)
+        found = FEATURE.fullmatch(item)
         if found is None:
             raise CellError("invalid-feature", "FEATS", f"expected Name=Value, found {item!r}")
         if found[1] in feats:
@@ -254,69 +253,3 @@ def read_deps(text: str) -> Deps:
 def read_misc(text: str) -> Misc:
     """Items of MISC by key, in the order of the file."""
     return MISC(text).copy()
-
-
-def feats_text(feats: Feats) -> str:
-    """Features as they are written: sorted by name whatever its case.
-
-    Raises:
-        ValueError: one that no reader would read as it is.
-    """
-    items = [f"{name}={feats[name]}" for name in sorted(feats, key=str.lower)]
-    return "|".join(_if(_FEATURE.fullmatch(item), item, "FEATS") for item in items) or "_"
-
-
-def deps_text(deps: Deps) -> str:
-    """Enhanced dependencies as they are written: sorted by head, then by relation.
-
-    Raises:
-        ValueError: one that no reader would read as it is.
-    """
-    in_order = sorted(
-        (head if isinstance(head, tuple) else (head, 0), str(head), relation) for head, relation in deps
-    )
-    return (
-        "|".join(
-            _if(_DEPENDENCY.fullmatch(f"{head}:{relation}"), f"{head}:{relation}", "DEPS")
-            for _, head, relation in in_order
-        )
-        or "_"
-    )
-
-
-def misc_text(misc: Misc) -> str:
-    """Items of MISC as they are written, in the order they have.
-
-    Raises:
-        ValueError: one that no reader would read as it is.
-    """
-    items = [
-        _if("=" not in key and "|" not in f"{key}{each}", key if each is None else f"{key}={each}", "MISC")
-        for key, value in misc.items()
-        for each in (value if isinstance(value, list) else [value])
-    ]
-    return _if(items != ["_"], "|".join(items) if items else "_", "MISC")
-
-
-def head_text(head: int | None) -> str:
-    """A head as it is written.
-
-    Raises:
-        ValueError: no id of a word, nor 0.
-    """
-    return "_" if head is None else _if(_HEAD_TEXT.fullmatch(str(head)), str(head), "HEAD")
-
-
-def _if(fits: object, text: str, column: str) -> str:
-    if not fits:
-        raise ValueError(f"{text!r} cannot stand in {column}")
-    return text
-
-
-# Column -> how its cells are read and written; those of the other columns stay text.
-TYPED: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
-    "FEATS": (read_feats, feats_text),
-    "HEAD": (read_head, head_text),
-    "DEPS": (read_deps, deps_text),
-    "MISC": (read_misc, misc_text),
-}

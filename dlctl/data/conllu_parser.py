@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from dlctl.data.conllu_blocks import Faults, blocks
+from dlctl.data.conllu_blocks import Faults
 from dlctl.data.conllu_cells import COLUMNS, Empty, Id, Span
+from dlctl.data.conllu_pieces import blocks
 from dlctl.data.conllu_sentence import Sentence
 from dlctl.data.conllu_source import Source, open_all
 from dlctl.data.conllu_token import Token

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from dlctl.data.conllu_blocks import Block, Reading, sound_ids
+from dlctl.data.conllu_blocks import Block, Reading
 from dlctl.data.conllu_cells import COLUMNS
+from dlctl.data.conllu_ids import sound_ids
 from dlctl.data.conllu_level1 import Found, check_columns, check_ids, check_lines, check_overlaps
 from dlctl.errors import Diagnostic
 

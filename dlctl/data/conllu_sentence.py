@@ -6,7 +6,8 @@ from typing import Any
 from dlctl.data.conllu_blocks import Block, Reading, in_order
 from dlctl.data.conllu_cells import Id
 from dlctl.data.conllu_parts import block_of
-from dlctl.data.conllu_token import Token, tokens_of
+from dlctl.data.conllu_rows import tokens_of
+from dlctl.data.conllu_token import Token
 from dlctl.errors import ConlluError, Diagnostic
 
 

@@ -1,0 +1,71 @@
+"""The ids of the rows of a sentence: in order or not, and that quickly."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from operator import itemgetter
+
+from dlctl.data.conllu_cells import COLUMNS, IDS, CellError, Empty, Id, Span
+
+_FIRST = itemgetter(0)
+
+
+def sound_ids(rows: list[list[str]], names: tuple[str, ...]) -> Sequence[Id] | None:
+    """The ids of rows; None if a row has not its columns, a cell is empty or ids are not in order."""
+    if set(map(len, rows)) != {len(names)} or not all(map(all, rows)):
+        return None
+    plain, numbers = counted(len(rows))
+    if names is COLUMNS:
+        texts = list(map(_FIRST, rows))
+    elif "ID" in names:
+        at = names.index("ID")
+        texts = [row[at] for row in rows]
+    else:
+        return numbers
+    if texts == plain:
+        return numbers
+    return ids_in_order(texts)
+
+
+def plain_ids(count: int) -> list[str]:
+    """The ids of a sentence that has words only."""
+    return counted(count)[0]
+
+
+@lru_cache(1024)
+def counted(count: int) -> tuple[list[str], Sequence[Id]]:
+    """The ids of a sentence that has words only, as texts and as numbers."""
+    return [str(number) for number in range(1, count + 1)], range(1, count + 1)
+
+
+def in_order(texts: list[str]) -> bool:
+    """Whether these are words 1 to n, multiword tokens before their first word, and empty nodes in order."""
+    return ids_in_order(texts) is not None
+
+
+def ids_in_order(texts: list[str]) -> list[Id] | None:
+    """The ids that these are; None if they are not in order."""
+    try:
+        IDS.learn(texts)
+    except CellError:
+        return None
+    ids = list(map(IDS.values.__getitem__, texts))
+    others = [(at, id_) for at, id_ in enumerate(ids) if type(id_) is not int]
+    count = len(ids) - len(others)
+    words = ids.copy()
+    for at, _ in reversed(others):
+        del words[at]
+    if count == 0 or words != list(counted(count)[1]):
+        return None
+    before, start, end = Empty(0, 0), 0, 0
+    for passed, (at, id_) in enumerate(others):
+        last = at - passed  # the word before
+        if isinstance(id_, Empty):
+            number = before.number + 1 if before.after == last else 1
+            if id_ != (last, number) or start > last:
+                return None
+            before = id_
+        elif isinstance(id_, Span):
+            if id_.first != last + 1 or id_.last < id_.first or id_.first <= end:
+                return None
+            start, end = id_
+    return ids if end <= count else None

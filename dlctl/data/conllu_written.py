@@ -1,0 +1,86 @@
+"""Values as the text of cells; what no reader would read as it is cannot be written."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from dlctl.data.conllu_cells import (
+    FEATURE,
+    NUMBER,
+    Deps,
+    Feats,
+    Misc,
+    read_deps,
+    read_feats,
+    read_head,
+    read_misc,
+)
+
+_HEAD = re.compile(rf"0|{NUMBER}")
+_DEPENDENCY = re.compile(rf"(?:0|{NUMBER}|(?:0|{NUMBER})\.{NUMBER}):[^|]+")
+
+
+def feats_text(feats: Feats) -> str:
+    """Features as they are written: sorted by name whatever its case.
+
+    Raises:
+        ValueError: one that no reader would read as it is.
+    """
+    items = [f"{name}={feats[name]}" for name in sorted(feats, key=str.lower)]
+    return "|".join(_if(FEATURE.fullmatch(item), item, "FEATS") for item in items) or "_"
+
+
+def deps_text(deps: Deps) -> str:
+    """Enhanced dependencies as they are written: sorted by head, then by relation.
+
+    Raises:
+        ValueError: one that no reader would read as it is.
+    """
+    in_order = sorted(
+        (head if isinstance(head, tuple) else (head, 0), str(head), relation) for head, relation in deps
+    )
+    return (
+        "|".join(
+            _if(_DEPENDENCY.fullmatch(f"{head}:{relation}"), f"{head}:{relation}", "DEPS")
+            for _, head, relation in in_order
+        )
+        or "_"
+    )
+
+
+def misc_text(misc: Misc) -> str:
+    """Items of MISC as they are written, in the order they have.
+
+    Raises:
+        ValueError: one that no reader would read as it is.
+    """
+    items = [
+        _if("=" not in key and "|" not in f"{key}{each}", key if each is None else f"{key}={each}", "MISC")
+        for key, value in misc.items()
+        for each in (value if isinstance(value, list) else [value])
+    ]
+    return _if(items != ["_"], "|".join(items) if items else "_", "MISC")
+
+
+def head_text(head: int | None) -> str:
+    """A head as it is written.
+
+    Raises:
+        ValueError: no id of a word, nor 0.
+    """
+    return "_" if head is None else _if(_HEAD.fullmatch(str(head)), str(head), "HEAD")
+
+
+def _if(fits: object, text: str, column: str) -> str:
+    if not fits:
+        raise ValueError(f"{text!r} cannot stand in {column}")
+    return text
+
+
+# Column -> how its cells are read and written; those of the other columns stay text.
+TYPED: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
+    "FEATS": (read_feats, feats_text),
+    "HEAD": (read_head, head_text),
+    "DEPS": (read_deps, deps_text),
+    "MISC": (read_misc, misc_text),
+}
