@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -148,8 +147,6 @@ def _run(
     from dlctl.sweep.study import Study
     from dlctl.sweep.worker import Worker
 
-    # The report needs plotly: imported while the storage is opened.
-    threading.Thread(target=results.get_ready, daemon=True).start()
     with _whole(sweep), Stop():
         if plan.storage is None:
             sweep.dir.mkdir(parents=True, exist_ok=True)
@@ -162,7 +159,9 @@ def _run(
         try:
             _introduce(project, plan, sweep, study, goes_on)
             with View(plan, sweep, study) as view:
-                Worker(plan, study, sweep.dir, trial.run, view, stop).run(["dlctl", *sys.argv[1:]])
+                # Not in a thread: of two that import plotly at once each may wait for the other for ever.
+                worker = Worker(plan, study, sweep.dir, trial.run, view, stop, results.get_ready)
+                worker.run(["dlctl", *sys.argv[1:]])
             status = "done" if len(study.rows) >= plan.trials else "stopped"
         except Interrupted as error:
             status = "interrupted"

@@ -68,10 +68,18 @@ class Worker:
         target: runs in the process of a trial, given its job and the pipe to talk to this one.
         watcher: shows what happens.
         stop: the signals that were caught.
+        meanwhile: called once while the first trials run.
     """
 
     def __init__(
-        self, plan: Plan, study: Study, sweep: Path, target: Callable[..., None], watcher: Watcher, stop: Stop
+        self,
+        plan: Plan,
+        study: Study,
+        sweep: Path,
+        target: Callable[..., None],
+        watcher: Watcher,
+        stop: Stop,
+        meanwhile: Callable[[], None],
     ) -> None:
         self._plan = plan
         self._study = study
@@ -82,6 +90,7 @@ class Worker:
         self._started = time.monotonic()
         self._failed = False
         self._stop = stop
+        self._meanwhile = meanwhile
         self._kills = ends.kills_for_memory()
 
     def run(self, argv: list[str]) -> None:
@@ -92,6 +101,8 @@ class Worker:
             ConfigError: the metric to optimize is not logged.
         """
         try:
+            self._fill(argv)
+            self._meanwhile()
             while self._fill(argv) or self._running or self._awaits_others():
                 if self._stop.requested is not None or (self._failed and not self._plan.keep_going):
                     break
