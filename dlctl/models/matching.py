@@ -28,7 +28,8 @@ def data_for(datamodule: Any, *, classes: bool) -> Any:
     if classes and len(datamodule.classes) == 1:
         only = datamodule.classes[0]
         raise ConfigError(f"{name} has one class only, '{only}': there is nothing to learn")
-    if not classes and datamodule.classes:
+    # Digits are classes and numbers.
+    if not classes and not all(str(each).isdecimal() for each in datamodule.classes):
         hint = "a classifier learns classes"
         raise ConfigError(f"the targets of {name} are classes, and this model learns numbers", hint=hint)
     return datamodule
