@@ -33,7 +33,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     copy that can stop half-way.
 
     Args:
-        trust: a checkpoint whose pickled objects the user trusts.
+        trust: a checkpoint whose pickled objects the user trusts, and those of its folder: a run that is
+            resumed is tested with the best of all.
     """
 
     def __init__(self, trust: Path | None = None) -> None:
@@ -55,7 +56,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if Path(path).name == ".temp.ckpt":
             # The weights alone, with which a process that Lightning has spawned ends.
             return super().load_checkpoint(path, map_location, weights_only=True)
-        return read(Path(path), trust=self._trust is not None and Path(path) == self._trust)
+        return read(Path(path), trust=self._trust is not None and Path(path).parent == self._trust.parent)
 
 
 def write(checkpoint: State, path: Path) -> None:

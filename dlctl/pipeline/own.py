@@ -180,7 +180,7 @@ def _checkpoints(trust: Path | None) -> Iterator[None]:
         if Path(path).name == ".temp.ckpt":
             # The weights alone, with which a process that Lightning has spawned ends.
             return load(self, path, map_location, weights_only=True)
-        return checkpoints.read(Path(path), trust=trust is not None and Path(path) == trust)
+        return checkpoints.read(Path(path), trust=trust is not None and Path(path).parent == trust.parent)
 
     TorchCheckpointIO.save_checkpoint = saving  # type: ignore[method-assign]
     TorchCheckpointIO.load_checkpoint = loading  # type: ignore[method-assign]

@@ -96,7 +96,8 @@ def test_another_users_need_the_flag(keeps: Dlctl, tmp_path: Path, monkeypatch: 
         result = keeps(*words, *QUIET, code=4)
         assert told in result.err
         assert keeps(*words, *QUIET, "--trust-checkpoint")
-    words = ("train", "--resume", str(run), "trainer.max_epochs=3", *QUIET)
+    # What was best before stays so, and the test is of it.
+    words = ("train", "--resume", str(run), "trainer.max_epochs=3", "model.optimizer.lr=0", *QUIET)
     # The runs above may have written checkpoints of their own.
     (tmp_path / "another/dlctl/checkpoints.sha256").unlink(missing_ok=True)
     monkeypatch.setattr("dlctl.runs.trusted._OWN", set())
