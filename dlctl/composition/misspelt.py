@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"\$\(?([a-zA-Z_]\w*(?:\.\w+)+)\)?|(?<!\$)\{([a-zA-Z_]\w*(?:
 
 
 def faults(composed: Composed) -> Iterator[ConfigError]:
-    """Root keys of the primary config that resemble one that is read, and text that names a key of the config."""
+    """Root keys of the primary config that resemble one that is read, and text that names a key."""
     plain: Any = OmegaConf.to_container(composed.config, resolve=False)
     if composed.name in ("train", "eval"):
         yield from _roots(composed, plain)
