@@ -160,6 +160,9 @@ def _history(composed: "Composed", key: str, format: Format) -> None:
         history = [{"value": step.value, **_by(composed, step.by), "why": step.why} for step in steps]
         render.as_json({"key": key, "value": value, "removed": removed, "history": history})
         return
+    from rich.padding import Padding
+    from rich.text import Text
+
     out = render.console()
     out.print(f"{key}: ", markup=False, style="bold", end="")
     shown = REMOVED if removed else views.flow(value) if not isinstance(value, dict) else ""
@@ -170,7 +173,9 @@ def _history(composed: "Composed", key: str, format: Format) -> None:
         out.print(redact.text(f"{number:>3}. {what}"), markup=False, style="bold" if won else "", end="  ")
         out.print(redact.text(str(step.by)), markup=False, style="cyan")
         for line in step.why.split(" < "):
-            out.print(redact.text(f"     {line}"), markup=False, style="dim")
+            text = Text(redact.text(line), style="dim")
+            # At a terminal it may go on below, in its column.
+            out.print(Padding(text, (0, 0, 0, 5), expand=False) if out.is_terminal else Text("     ") + text)
     if not steps:
         out.print("     set by Hydra itself", style="dim")
 

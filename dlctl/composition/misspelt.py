@@ -69,6 +69,5 @@ def _is_used(composed: Composed, name: str, plain: dict[str, Any]) -> bool:
     root = composed.project.root
     folders = [each.parent for each in root.glob("*/__init__.py")] + [root / "src"]
     files = [*root.glob("*.py"), *(file for folder in folders for file in folder.rglob("*.py"))]
-    return any(
-        re.search(rf"\b{name}\b", file.read_text(errors="replace")) for file in files if file.is_file()
-    )
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return any(word.search(file.read_text(errors="replace")) for file in files if file.is_file())
