@@ -5,10 +5,8 @@ import platform
 import re
 import shutil
 import sys
-import textwrap
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import dlctl
-from dlctl import redact
 from dlctl.cli import options, probe, render
+from dlctl.cli.report import Report, size
 from dlctl.errors import DlctlError, Faults, chain
 from dlctl.project import MARKER, Project, shown
 
@@ -29,29 +27,6 @@ if TYPE_CHECKING:
 
 # A run with a few checkpoints does not fit into less.
 _LEAST = 100 * 2**20
-
-
-@dataclass
-class Report:
-    """What was found.
-
-    Attributes:
-        lines: name, text and, if that is a problem, what to do about it.
-        facts: the same for ``--json``.
-    """
-
-    lines: list[tuple[str, str, str | None]] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    def say(self, name: str, text: str, remedy: str | None = None) -> None:
-        """Add a line."""
-        self.lines.append((name, redact.text(text), remedy and redact.text(remedy)))
-
-    @property
-    def problems(self) -> list[dict[str, str]]:
-        """The lines that are problems, for ``--json``."""
-        found = [line for line in self.lines if line[2] is not None]
-        return [{"name": name, "message": text, "hint": str(remedy)} for name, text, remedy in found]
 
 
 def command(json: options.Json = False) -> None:
@@ -78,26 +53,9 @@ def command(json: options.Json = False) -> None:
         render.as_json({"ok": not problems, "problems": problems, **report.facts})
     else:
         report.say("problems", ", ".join(each["name"] for each in problems) or "none")
-        _print(report)
+        report.print()
     if problems:
         raise typer.Exit(1)
-
-
-def _print(report: Report) -> None:
-    """Names and texts in two columns; at a terminal a long text goes on in its column."""
-    out = render.console()
-    indent = max(len(name) for name, *_ in report.lines) + 2
-    width = max(out.width - indent, 30) if sys.stdout.isatty() else 10_000
-    # A path that is broken up could not be copied.
-    wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False).wrap
-    for name, text, remedy in report.lines:
-        rows = wrap(text if remedy is None else f"problem: {text}")
-        rows += [row for line in (remedy or "").splitlines() for row in wrap(line)]
-        out.print(f"{name:<{indent}}", end="", markup=False)
-        if remedy is not None:
-            out.print("[bold red]problem[/]", end="")
-            rows[0] = rows[0].removeprefix("problem")
-        out.print(f"\n{'':<{indent}}".join(rows), markup=False, soft_wrap=True)
 
 
 def _versions(report: Report, imported: dict[str, Any]) -> None:
@@ -142,7 +100,7 @@ def _devices(report: Report, imported: dict[str, Any]) -> None:
         report.say("mps", error)
         return
     for name in ("cuda", "mps"):
-        devices = [f"{each['name']}, {_size(each['memory'])}" for each in found[name]]
+        devices = [f"{each['name']}, {size(each['memory'])}" for each in found[name]]
         report.say(name, "; ".join(devices) or f"none: {found['why_none'][name]}")
 
 
@@ -157,8 +115,8 @@ def _machine(report: Report) -> None:
     report.facts["memory"] = {"total": memory.total, "available": memory.available, "limit": most}
     text = str(usable) if usable == total else f"{usable} of {total}"
     report.say("cores", text + (f", the time of {cores:g} (cgroup)" if cores else ""))
-    more = f", at most {_size(most)} for this process (cgroup)" if most else ""
-    report.say("memory", f"{_size(memory.total)}, {_size(memory.available)} free{more}")
+    more = f", at most {size(most)} for this process (cgroup)" if most else ""
+    report.say("memory", f"{size(memory.total)}, {size(memory.available)} free{more}")
 
 
 def _composed(report: Report, project: Project) -> tuple["Composed | None", "DictConfig | None"]:
@@ -285,7 +243,7 @@ def _folder(report: Report, name: str, key: str, path: Path) -> dict[str, Any]:
         report.say(f"{name} folder", text, remedy if name == "log" else None)
     else:
         full = name == "log" and free is not None and free < _LEAST
-        room = f", {_size(free)} free" if free is not None else ""
+        room = f", {size(free)} free" if free is not None else ""
         report.say(f"{name} folder", f"{text}, writable{room}", f"make room; {remedy}" if full else None)
     return {"path": str(path), "exists": exists, "writable": writable, "free": free}
 
@@ -307,7 +265,3 @@ def _optional(report: Report) -> None:
     report.facts["hydra_plugins"] = names
     needless = "dlctl needs none and loads none"
     report.say("hydra plugins", f"{', '.join(names)} ({needless})" if names else f"none ({needless})")
-
-
-def _size(number: int) -> str:
-    return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.0f} MiB"

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dlctl.cli import complete, options, render, views
-from dlctl.errors import ConfigError, UsageError
+from dlctl.errors import ConfigError, NotFoundError, UsageError
 from dlctl.project import Place, Project
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
     from dlctl.composition.explain import Fact
     from dlctl.composition.keys import Keys
-    from dlctl.composition.provenance import Layer
+    from dlctl.composition.provenance import Layer, Step
+    from dlctl.runs.record import Run
 
 Format = Literal["tree", "yaml", "json"]
 
@@ -151,26 +152,45 @@ def _history(composed: "Composed", key: str, format: Format) -> None:
     """Everything that set a value, the last of them last."""
     from dlctl import redact
     from dlctl.composition.keys import dotted
+    from dlctl.composition.provenance import REMOVED
 
-    value, keys = _part(composed, key, resolve=False)
+    value, keys, steps, removed = _steps(composed, key)
     key = dotted(keys)
-    steps = composed.trail.history(keys)
     if format == "json":
         history = [{"value": step.value, **_by(composed, step.by), "why": step.why} for step in steps]
-        render.as_json({"key": key, "value": value, "history": history})
+        render.as_json({"key": key, "value": value, "removed": removed, "history": history})
         return
+    from rich.padding import Padding
+    from rich.text import Text
+
     out = render.console()
     out.print(f"{key}: ", markup=False, style="bold", end="")
-    out.print(views.flow(value) if not isinstance(value, dict) else "", soft_wrap=True)
+    shown = REMOVED if removed else views.flow(value) if not isinstance(value, dict) else ""
+    out.print(shown, soft_wrap=True)
     for number, step in enumerate(steps, 1):
         what = step.value if step.key == key else f"{step.key}: {step.value}"
         won = number == len(steps)
         out.print(redact.text(f"{number:>3}. {what}"), markup=False, style="bold" if won else "", end="  ")
         out.print(redact.text(str(step.by)), markup=False, style="cyan")
         for line in step.why.split(" < "):
-            out.print(redact.text(f"     {line}"), markup=False, style="dim")
+            text = Text(redact.text(line), style="dim")
+            # At a terminal it may go on below, in its column.
+            out.print(Padding(text, (0, 0, 0, 5), expand=False) if out.is_terminal else Text("     ") + text)
     if not steps:
         out.print("     set by Hydra itself", style="dim")
+
+
+def _steps(composed: "Composed", key: str) -> tuple[Any, "Keys", "list[Step]", bool]:
+    """A value, the way down to it, what set it, and whether it has been removed."""
+    try:
+        value, keys = _part(composed, key, resolve=False)
+    except ConfigError:
+        from dlctl.composition import removed
+
+        if (found := removed.history(composed, key)) is None:
+            raise
+        return None, *found, True
+    return value, keys, composed.trail.history(keys, below=True), False
 
 
 def _defaults(composed: "Composed", format: Format) -> None:
@@ -187,13 +207,13 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
     from dlctl.composition import explain
     from dlctl.composition.compose import compose, load
     from dlctl.composition.keys import at, differences
-    from dlctl.runs import origin, store
+    from dlctl.runs import origin
 
     project = composed.project
     if other in project.options("experiment"):
         old = compose(project, composed.name, [f"experiment={other}"])
     else:
-        folder = store.find(project, other).dir / ".hydra"
+        folder = _run(project, other).dir / ".hydra"
         if resolve and not origin.is_own(folder):
             # The project may have resolvers that run what they are given.
             raise ConfigError(f"'{other}' was made by no run of yours here", hint="leave out --resolve")
@@ -214,6 +234,28 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
     for key, old_value, new_value in found:
         out.print(f"{key}: ", markup=False, style="bold", end="")
         out.print(f"[red]{views.flow(old_value)}[/] -> [green]{views.flow(new_value)}[/]", soft_wrap=True)
+
+
+def _run(project: Project, name: str) -> "Run":
+    """The run that a name means.
+
+    Raises:
+        NotFoundError: there is none; experiments that are named like it are told too.
+    """
+    from dlctl.runs import store
+
+    try:
+        return store.find(project, name)
+    except NotFoundError as error:
+        if name == "last" or "/" in name or name.endswith(".ckpt"):
+            raise
+        from dlctl.composition.faults import close, meant
+
+        similar = [*close(name, project.options("experiment")), *error.suggestions]
+        hint = meant(similar) or "dlctl list experiment and dlctl runs list show what there is"
+        raise NotFoundError(
+            f"there is no experiment and no run '{name}'", hint=hint, suggestions=similar
+        ) from error
 
 
 def _layer(composed: "Composed", layer: "Layer") -> dict[str, Any]:

@@ -47,9 +47,16 @@ def _argument(module: Module, node: ast.AST, name: str, depth: int) -> Annotatio
         return _class_argument(module, node, name, depth)
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return None
-    for item in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+    positional = [*node.args.posonlyargs, *node.args.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(node.args.defaults))
+    defaults += [*node.args.defaults, *node.args.kw_defaults]
+    for item, default in zip([*positional, *node.args.kwonlyargs], defaults, strict=True):
         if item.arg == name and item.annotation is not None:
-            return Annotation(module, item.annotation)
+            found = Annotation(module, item.annotation)
+            value = default.value if isinstance(default, ast.Constant) else None
+            # p: int = 0.5 is not true, whatever it was meant to say.
+            untrue = isinstance(value, bool | int | float | str) and not found.accepts(value)
+            return None if untrue else found
     return None
 
 

@@ -10,13 +10,23 @@ from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from dlctl.composition import config_files, explain, preflight, settings, signatures, source, targets
+from dlctl.composition import (
+    config_files,
+    explain,
+    misspelt,
+    preflight,
+    settings,
+    signatures,
+    source,
+    targets,
+)
 from dlctl.composition import faults as told
-from dlctl.composition.compose import Composed, parse
+from dlctl.composition.compose import Composed
 from dlctl.composition.defaults import WHOLE
 from dlctl.composition.file_faults import names_package, unpackaged
 from dlctl.composition.keys import Keys, at, dotted, walk
 from dlctl.composition.logged import Logged
+from dlctl.composition.overrides import parse
 from dlctl.errors import ConfigError, DlctlError, several
 from dlctl.project import shown
 
@@ -51,6 +61,7 @@ def faults(composed: Composed, *, imports: bool = True, searched: bool = False) 
     found += _paths(composed, config)
     found += _search(composed)
     found += _strays(composed, config)
+    found += misspelt.faults(composed)
     # Whoever writes ++key=value insists.
     insisted = {item.key_or_group for item in parse(composed.overrides) if item.is_force_add()}
     return [fault for fault in found if fault.key not in insisted]

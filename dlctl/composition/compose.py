@@ -1,7 +1,6 @@
 """Overrides -> config: the one place that touches Hydra's machinery."""
 
 import copy
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, grammar_parser, open_dict
-from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+from omegaconf import DictConfig, Node, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from dlctl import redact
 from dlctl.composition.kept import read
 from dlctl.composition.keys import Keys
+from dlctl.composition.overrides import chooses, line_of, literal, parse, readable
 from dlctl.composition.registering import retried
 from dlctl.composition.resolving import hidden_secrets, hydra_values, resolved, without_collecting
 from dlctl.composition.search_path import loader
@@ -230,46 +229,27 @@ def override(composed: Composed, overrides: Sequence[Override], before: DictConf
         if item.key_or_group.startswith("hydra.launcher.") and item.type == OverrideType.CHANGE:
             # The settings of a launcher that dlctl does not use, and whose names it does not know.
             item.type = OverrideType.FORCE_ADD
+        if item.is_delete() and item.value() is None and _is_null(composed.full, item.key_or_group):
+            # Hydra takes a null for a key that is not there.
+            section, _, name = item.key_or_group.rpartition(".")
+            with open_dict(composed.full):
+                del (OmegaConf.select(composed.full, section) if section else composed.full)[name]
+            continue
         try:
             ConfigLoaderImpl._apply_overrides_to_config([item], composed.full)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            found.append(_faults().bad_override(composed, before, item, error))
+            from dlctl.composition import override_errors
+
+            found.append(override_errors.bad_override(composed, before, item, error))
     raise_all([*found, *preflight.misfits(composed, before, overrides)])
 
 
-def parse(overrides: Sequence[str], sweeps: ConfigLoaderImpl | None = None) -> list[Override]:
-    """Parse overrides in Hydra's grammar.
-
-    Args:
-        overrides: as they were written.
-        sweeps: allows several values, and finds the options that a glob names.
-
-    Raises:
-        ConfigError: some do not parse, or name several values; all of them at once.
-    """
-    parsed, found = readable(overrides, sweeps)
-    raise_all(found)
-    return parsed
-
-
-def readable(
-    overrides: Sequence[str], sweeps: ConfigLoaderImpl | None = None
-) -> tuple[list[Override], list[DlctlError]]:
-    """Those overrides that Hydra's grammar can read as one value each, and what is wrong with the others."""
-    parser = OverridesParser.create(config_loader=sweeps)
-    parsed: list[Override] = []
-    found: list[DlctlError] = []
-    for text in overrides:
-        try:
-            item = parser.parse_overrides([text])[0]
-        except HydraException as error:
-            found.append(_faults().unparsable(text, error))
-            continue
-        if item.is_sweep_override() and sweeps is None:
-            found.append(_faults().sweep(text, item))
-        else:
-            parsed.append(item)
-    return parsed, found
+def _is_null(config: DictConfig, key: str) -> bool:
+    """Whether a key is there and holds null."""
+    section, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, section, throw_on_resolution_failure=False) if section else config
+    found = node._get_node(name, validate_access=False) if isinstance(node, DictConfig) else None
+    return isinstance(found, Node) and found._is_none()
 
 
 def _faults() -> Any:
@@ -277,26 +257,3 @@ def _faults() -> Any:
     from dlctl.composition import faults
 
     return faults
-
-
-def literal(text: str) -> str:
-    """An override as a value of a config, which takes no broken interpolation: escaped, it is none."""
-    try:
-        grammar_parser.parse(text)
-        return text
-    except GrammarParseError:
-        return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
-
-
-def line_of(item: Override) -> str:
-    """An override as it was written."""
-    assert item.input_line is not None
-    return item.input_line
-
-
-def chooses(configs: ConfigLoaderImpl, item: Override) -> bool:
-    """Whether an override picks an option of a group, by Hydra's own rule."""
-    if item.key_or_group == "hydra.searchpath":
-        return True
-    group = configs.repository.group_exists(item.key_or_group)
-    return group and not isinstance(item.value(), dict)

@@ -69,7 +69,8 @@ def facts(composed: Composed, config: Any, under: Keys = ()) -> Iterator[Fact]:
     except DlctlError:
         resolved = {}
     for keys, value in walk(config, under):
-        history = composed.trail.history(keys)
+        # What is empty now may have been emptied.
+        history = composed.trail.history(keys, below=value == {})
         step = history[-1] if history else None
         points = tuple(_points(composed, keys, value)) if isinstance(value, str) else ()
         yield Fact(keys, value, step, points, at(resolved, keys) if points else None)

@@ -6,8 +6,9 @@ from itertools import product
 
 from hydra.core.override_parser.types import Override
 
-from dlctl.composition.compose import Composed, line_of, load_files, override
+from dlctl.composition.compose import Composed, load_files, override
 from dlctl.composition.defaults import WHOLE
+from dlctl.composition.overrides import line_of
 from dlctl.errors import DlctlError, several
 from dlctl.project import Project
 

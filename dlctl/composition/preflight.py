@@ -23,8 +23,12 @@ def misfits(composed: "Composed", before: DictConfig, overrides: Sequence[Overri
     a number is wanted, and ``++key=value`` insists.
     """
     found: list[DlctlError] = []
+    said: set[str] = set()
     for item in overrides:
         value = item.value()
+        if item.is_add() and (section := item.key_or_group.rpartition(".")[0]) not in said:
+            found += _no_section(composed, section, item, _raw(before, section))
+        said.add(item.key_or_group)
         if item.is_delete() or item.is_force_add() or value is None:
             continue
         if isinstance(value, dict) and "_target_" in value:
@@ -33,6 +37,15 @@ def misfits(composed: "Composed", before: DictConfig, overrides: Sequence[Overri
             continue
         found += unfit(composed, item.key_or_group, [value], before)
     return found
+
+
+def _no_section(composed: "Composed", section: str, item: Override, old: Any) -> list[DlctlError]:
+    """A key that is to be added below a value, which it would replace."""
+    if not isinstance(old, bool | int | float | str) or "${" in str(old) or item.is_force_add():
+        return []
+    message = f"'{section}' is a value and no section to add to ({present(composed, section, old)})"
+    line = str(item.input_line).lstrip("+")
+    return [ConfigError(message, hint=f"to replace it by a section: ++{line}", key=item.key_or_group)]
 
 
 def unfit(

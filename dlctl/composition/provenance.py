@@ -17,6 +17,9 @@ from dlctl.composition.keys import Keys, dotted, word
 from dlctl.composition.search_path import file_of, loader
 from dlctl.project import Place, Project
 
+# What is told of a key that is taken out, and of whoever did it there.
+REMOVED, COMMAND_LINE = "(removed)", "the command line"
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -80,19 +83,27 @@ class Trail:
         name: the primary config.
         groups: the group choices of the command line.
         values: the other overrides of the command line.
+        restored: choices put in the place of those that removed a part; nobody made them.
 
     Raises:
         HydraException, ValueError: the defaults lists do not fit together.
     """
 
     def __init__(
-        self, project: Project, name: str, groups: Sequence[str] = (), values: Sequence[Override] = ()
+        self,
+        project: Project,
+        name: str,
+        groups: Sequence[str] = (),
+        values: Sequence[Override] = (),
+        restored: Sequence[str] = (),
     ) -> None:
         configs = loader(project)
         with warnings.catch_warnings():
             # Composing has been silent about the same.
             warnings.simplefilter("ignore", UserWarning)
-            parsed, self._repository = configs._parse_overrides_and_create_caching_repo(name, list(groups))
+            parsed, self._repository = configs._parse_overrides_and_create_caching_repo(
+                name, [*groups, *restored]
+            )
             found = create_defaults_list(
                 self._repository, name, parsed, prepend_hydra=True, skip_missing=False
             )
@@ -107,12 +118,17 @@ class Trail:
         """The primary config; the one before it is Hydra's own."""
         return self.roots[-1]
 
-    def history(self, keys: Keys) -> list[Step]:
-        """Everything that set a value, the one that won last."""
+    def history(self, keys: Keys, *, below: bool = False) -> list[Step]:
+        """Everything that set a value, the one that won last.
+
+        Args:
+            keys: the way down to it.
+            below: of a section also what the command line removed from it.
+        """
         steps = [step for layer in self.layers if (step := self._in_file(layer, keys))]
         # A ??? that comes later leaves a value as it is.
         steps = [step for number, step in enumerate(steps) if number == 0 or step.value != "???"]
-        return steps + [step for item in self._values if (step := _in_override(item, keys))]
+        return steps + [step for item in self._values if (step := _in_override(item, keys, below))]
 
     def place(self, keys: Keys) -> Place | None:
         """The line of a file that set a value last, before the command line."""
@@ -219,10 +235,12 @@ def _package(package: str) -> Keys:
     return () if package in ("", "_global_") else tuple(package.split("."))
 
 
-def _in_override(item: Override, keys: Keys) -> Step | None:
-    """What an override says about a key: of the key itself, or of one above it."""
-    own = tuple(item.key_or_group.split("."))
-    if tuple(map(word, keys[: len(own)])) != own:
+def _in_override(item: Override, keys: Keys, below: bool) -> Step | None:
+    """What an override says about a key: of the key itself, of one above it, or that one below is removed."""
+    own, names = tuple(item.key_or_group.split(".")), tuple(map(word, keys))
+    if below and item.is_delete() and own[: len(names)] == names:
+        return Step(item.key_or_group, REMOVED, str(item.input_line), COMMAND_LINE)
+    if names[: len(own)] != own:
         return None
     value: Any = None if item.is_delete() else item.value()
     for key in keys[len(own) :]:
@@ -230,8 +248,8 @@ def _in_override(item: Override, keys: Keys) -> Step | None:
             return None
         if isinstance(value, dict) or (isinstance(value, list) and key in range(len(value))):
             value = value[key]  # type: ignore[index]
-    shown = "(removed)" if item.is_delete() else _shown(value)
-    return Step(item.key_or_group, shown, str(item.input_line), "the command line")
+    shown = REMOVED if item.is_delete() else _shown(value)
+    return Step(item.key_or_group, shown, str(item.input_line), COMMAND_LINE)
 
 
 def _shown(value: Any) -> str:

@@ -9,10 +9,10 @@ import yaml
 
 from dlctl.composition import config_files
 from dlctl.composition.absent import absent, no_option
-from dlctl.composition.compose import parse
 from dlctl.composition.defaults import entries, misshapen
 from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config, unreadable
 from dlctl.composition.keys import at
+from dlctl.composition.overrides import parse
 from dlctl.composition.reach import reach, repository_of
 from dlctl.errors import ConfigError, DlctlError
 from dlctl.project import Place, Project

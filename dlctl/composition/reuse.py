@@ -9,8 +9,9 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlctl.composition import faults
-from dlctl.composition.compose import Composed, chooses, compose, line_of, override, parse
+from dlctl.composition.compose import Composed, compose, override
 from dlctl.composition.keys import word
+from dlctl.composition.overrides import chooses, line_of, parse
 from dlctl.composition.search_path import loader
 from dlctl.project import Project
 

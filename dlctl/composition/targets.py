@@ -148,12 +148,14 @@ def _cannot_import(target: str) -> tuple[str, list[str]] | None:
 
 
 def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator[ConfigError]:
-    """Words and lists where a number is wanted, and words that resemble one of those that are allowed.
+    """What is no number where one is wanted, broken ones for whole ones, words near those that are allowed.
 
     Python does not hold anybody to annotations, and not all are true: of others nothing is said.
     """
     for name, value in node.items():
         given = isinstance(value, list) or (isinstance(value, str) and "${" not in value and value != "???")
+        # 1e5 is how people write large whole numbers.
+        given = given or (isinstance(value, float) and not value.is_integer())
         wanted = annotation(node["_target_"], name) if given and not str(name).startswith("_") else None
         nothing = wanted is not None and value == "None" and wanted.accepts(None)
         if wanted is None or (wanted.accepts(value) and not nothing) or _points(composed, (*keys, name)):

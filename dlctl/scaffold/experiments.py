@@ -7,9 +7,10 @@ import yaml
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from dlctl.composition.compose import Composed, chooses, compose, line_of, load, parse
+from dlctl.composition.compose import Composed, compose, load
 from dlctl.composition.keys import differences
 from dlctl.composition.logged import Logged
+from dlctl.composition.overrides import chooses, line_of, parse
 from dlctl.composition.search_path import loader
 from dlctl.errors import ConfigError
 from dlctl.project import Project

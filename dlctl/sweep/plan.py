@@ -8,7 +8,8 @@ from typing import Any
 from omegaconf import open_dict
 
 from dlctl import redact
-from dlctl.composition.compose import Composed, chooses, compose, line_of, literal, override, parse
+from dlctl.composition.compose import Composed, compose, override
+from dlctl.composition.overrides import chooses, line_of, literal, parse
 from dlctl.composition.resolving import hydra_values
 from dlctl.composition.search_path import loader
 from dlctl.project import Project

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf, open_dict
 from dlctl.composition import check, preflight
 from dlctl.composition import faults as told
 from dlctl.composition.absent import no_option
-from dlctl.composition.compose import Composed, chooses, compose, line_of, parse
+from dlctl.composition.compose import Composed, compose
+from dlctl.composition.overrides import chooses, line_of, parse
 from dlctl.composition.resolving import hydra_values
 from dlctl.composition.search_path import loader
 from dlctl.errors import ConfigError, UsageError, raise_all

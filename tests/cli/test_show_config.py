@@ -107,6 +107,55 @@ def test_history_of_a_value(dlctl: Dlctl) -> None:
     assert error == "error: unknown key 'model.optimizer.lrr'\n  did you mean model.optimizer.lr?\n"
 
 
+def test_history_of_what_is_removed_ends_with_the_removal(dlctl: Dlctl) -> None:
+    assert dlctl("show-config", "~model.scheduler", "--history", "model.scheduler.patience").out == (
+        "model.scheduler.patience: (removed)\n"
+        "  1. 10  dlctl:model/mnist.yaml:26\n"
+        "     model: mnist in dlctl:train.yaml:7\n"
+        "  2. model.scheduler: (removed)  ~model.scheduler\n"
+        "     the command line\n"
+    )
+    found = dlctl("show-config", "~seed", "--history", "seed", "--format", "json").json
+    assert (found["value"], found["removed"]) == (None, True)
+    assert [step["value"] for step in found["history"]] == ["null", "(removed)"]
+    assert found["history"][1]["override"] == "~seed"
+    lines = dlctl(
+        "show-config", "~callbacks", "--history", "callbacks.early_stopping.patience"
+    ).out.splitlines()
+    assert lines[0] == "callbacks.early_stopping.patience: (removed)"
+    assert lines[1].startswith("  1. 3  dlctl:callbacks/early_stopping.yaml:")
+    assert lines[-2:] == ["  3. callbacks: (removed)  ~callbacks", "     the command line"]
+    for key in ("callbacks.nothing", "defaults", "seed"):
+        words = ["~callbacks", "--history", key] if key != "seed" else ["--history", "sed"]
+        assert "unknown key" in dlctl("show-config", *words, code=3).err
+
+
+def test_history_names_the_config_that_removed_a_part(dlctl: Dlctl) -> None:
+    file = dlctl.root / "configs/experiment/bare.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "# @package _global_\ndefaults:\n  - override /callbacks: null\nmodel:\n  scheduler: null\n"
+    )
+    words = ("show-config", "--exp", "bare", "--history")
+    why = "     experiment: bare in dlctl:train.yaml:16, chosen by experiment=bare"
+    lines = dlctl(*words, "callbacks.early_stopping.patience").out.splitlines()
+    assert lines[-2:] == ["  3. callbacks: (removed)  configs/experiment/bare.yaml:3", why]
+    assert not [line for line in lines if "callbacks=default" in line]
+    lines = dlctl(*words, "model.scheduler.patience").out.splitlines()
+    assert lines[-2:] == ["  2. model.scheduler: null  configs/experiment/bare.yaml:5", why]
+
+
+def test_history_of_a_section_names_what_is_removed_from_it(dlctl: Dlctl) -> None:
+    lines = dlctl("show-config", "~model.net.lin1_size", "--history", "model.net").out.splitlines()
+    assert lines[0] == "model.net: "
+    assert lines[-2:] == [
+        "  2. model.net.lin1_size: (removed)  ~model.net.lin1_size",
+        "     the command line",
+    ]
+    origin = dlctl("show-config", "+own.a=1", "~own.a", "--origin", "--package", "own").out
+    assert origin == "{}  # ~own.a\n"
+
+
 def test_defaults_tree_says_what_was_overridden_and_by_what(dlctl: Dlctl) -> None:
     lines = dlctl("show-config", "--exp", "mnist", "trainer=cpu", "--defaults").out.splitlines()
     assert lines[0] == "train  dlctl:train.yaml"
@@ -135,7 +184,15 @@ def test_difference_from_an_experiment_and_from_a_run(trained: Dlctl) -> None:
     )
     found = trained("show-config", "--exp", "example", "--diff", "last", "seed=1", "--format", "json").json
     assert found["differences"] == [{"key": "seed", "old": 12345, "new": 1}]
-    assert trained("show-config", "--diff", "nothing", code=4).err.startswith("error: ")
+    assert trained("show-config", "--diff", "exmple", code=4).err == (
+        "error: there is no experiment and no run 'exmple'\n  did you mean example?\n"
+    )
+    run = trained.run_dir().name
+    assert f"  did you mean {run}?" in trained("show-config", "--diff", f"{run}-7", code=4).err
+    assert trained("show-config", "--diff", "nothing", code=4).err == (
+        "error: there is no experiment and no run 'nothing'\n"
+        "  dlctl list experiment and dlctl runs list show what there is\n"
+    )
 
 
 def test_ways_of_explaining_exclude_each_other(dlctl: Dlctl) -> None:

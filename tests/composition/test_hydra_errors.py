@@ -177,7 +177,17 @@ def test_key_that_no_likely_option_has_is_told_beside_the_misspelt_option(dlctl:
         ("model@teacher=mnist", "'model@teacher' is not among the defaults of 'train'\n"
          "  did you mean model?\n  to add it: +model@teacher=OPTION"),
         ("trainer.max_epochs=[1]", "'[1]' does not fit 'trainer.max_epochs', which takes Optional[int]\n"),
-        ("trainer.max_epochs={a: 1}", "'{'a': 1}' does not fit 'trainer.max_epochs', which takes Optional[int]\n"),
+        ("trainer.max_epochs={a: 1}",
+         "'{'a': 1}' does not fit 'trainer.max_epochs', which takes Optional[int]\n"),
+        ("tags.7=x", "cannot set 'tags.7': 'tags' is a list of 1 item, counted from 0\n"
+         "  write the list anew: tags=[dev,x]\n"),
+        ("+tags.1=x y", "cannot set 'tags.1': 'tags' is a list of 1 item, counted from 0\n"
+         "  write the list anew: tags=[...]\n"),
+        ("tags.first=x", "cannot set 'tags.first': 'tags' is a list of 1 item and has no 'first'\n"),
+        ("+task_name.x=3",
+         "'task_name' is a value and no section to add to (= train, set in dlctl:train.yaml:28)\n"
+         "  to replace it by a section: ++task_name.x=3\n"),
+        ("seed.x=3", "unknown key 'seed.x'\n  did you mean 'seed' (= null, set in dlctl:train.yaml:41)?\n"),
     ],
 )  # fmt: skip
 def test_advice_is_right(dlctl: Dlctl, override: str, said: str) -> None:
@@ -212,3 +222,23 @@ def test_broken_yaml_is_blamed_on_the_line_that_is_wrong(
     write(dlctl, "experiment/a", f"{GLOBAL}{text}")
     err = dlctl("show-config", "--exp", "a", code=3).err
     assert err.startswith(f"error: configs/experiment/a.yaml:{line}: not YAML: {said}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "made"),
+    [
+        # As Hydra does it: a null may become a section.
+        (["+seed.x=3"], {"x": 3}),
+        (["seed=7", "++seed.x=3"], {"x": 3}),
+        (["~seed", "+seed.x=3"], {"x": 3}),
+    ],
+    ids=["null", "insisting", "removed before"],
+)
+def test_keys_below_what_is_no_section(dlctl: Dlctl, overrides: list[str], made: object) -> None:
+    assert dlctl("show-config", *overrides, "--format", "json").json["seed"] == made
+
+
+def test_null_can_be_removed(dlctl: Dlctl) -> None:
+    assert "unknown key 'sed'" in dlctl("show-config", "~sed", code=3).err
+    config = dlctl("show-config", "~seed", "~ckpt_path=null", "--format", "json")
+    assert not {"seed", "ckpt_path"} & config.json.keys()

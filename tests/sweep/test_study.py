@@ -3,7 +3,7 @@
 import optuna
 import pytest
 
-from dlctl.composition.compose import parse
+from dlctl.composition.overrides import parse
 from dlctl.composition.search_path import loader
 from dlctl.project import Project
 from dlctl.sweep import space as spaces

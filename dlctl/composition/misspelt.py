@@ -1,0 +1,73 @@
+"""Keys at the root of a config, and interpolations, that are probably misspelt."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from dlctl.composition import faults as told
+from dlctl.composition.compose import Composed
+from dlctl.composition.keys import Keys, at, dotted, references, walk
+from dlctl.errors import ConfigError
+
+# What is read at the root of the config of a training or an evaluation.
+_SECTIONS = ("data", "model", "callbacks", "logger", "trainer", "paths", "extras")
+_VALUES = ("task_name", "tags", "train", "test", "ckpt_path", "seed", "optimized_metric")
+# $paths.x, $(paths.x) and {paths.x}, where ${paths.x} is meant.
+_PLAIN = re.compile(r"\$\(?([a-zA-Z_]\w*(?:\.\w+)+)\)?|(?<!\$)\{([a-zA-Z_]\w*(?:\.\w+)+)\}")
+
+
+def faults(composed: Composed) -> Iterator[ConfigError]:
+    """Root keys of the primary config that resemble one that is read, and text that names a key."""
+    plain: Any = OmegaConf.to_container(composed.config, resolve=False)
+    if composed.name in ("train", "eval"):
+        yield from _roots(composed, plain)
+    for keys, value in walk(plain):
+        for text, name in _pointers(keys, value):
+            if at(plain, tuple(name.split("."))) is not None:
+                message = f"'{dotted(keys)}' is the text '{text}', which points at nothing"
+                right = f"${{{name}}}"
+                yield told.blamed(composed, keys, message, "interpolation", told.meant([right]), [right])
+
+
+def _pointers(keys: Keys, value: Any) -> Iterator[tuple[str, str]]:
+    """What looks like an interpolation of a key and is none: as it is written, and the key."""
+    if isinstance(value, str):
+        yield from ((match[0], match[1] or match[2]) for match in _PLAIN.finditer(value))
+    elif value is None and re.fullmatch(r"[a-zA-Z_]\w*(\.\w+)+", str(keys[-1])):
+        # In YAML that is a mapping, of the name to nothing.
+        yield f"{{{keys[-1]}}}", str(keys[-1])
+
+
+def _roots(composed: Composed, plain: dict[str, Any]) -> Iterator[ConfigError]:
+    try:
+        root = composed.trail.root
+    except (HydraException, ValueError):
+        return
+    for name, value in plain.items():
+        section = isinstance(value, dict)
+        # Beside a value that is there another may well be called nearly the same.
+        known = [each for each in _SECTIONS if section] + [
+            each for each in _VALUES if each not in plain and not section
+        ]
+        close = told.close(str(name), known, cutoff=0.8)[:1] if name not in (*_SECTIONS, *_VALUES) else []
+        first = composed.trail.first((name,)) if close else None
+        if first and first.file == root.file and not _is_used(composed, str(name), plain):
+            message = f"'{name}' is read by nothing"
+            yield told.blamed(composed, (name,), message, "key", told.meant(close), close)
+
+
+def _is_used(composed: Composed, name: str, plain: dict[str, Any]) -> bool:
+    """Whether the config or the project's own code names a key."""
+    for keys, value in walk(plain):
+        pointing = references(keys, value) if isinstance(value, str) else ()
+        if any(isinstance(what, tuple) and what[:1] == (name,) for _, what in pointing):
+            return True
+    # Only what may be code of the project: not its data, nor an environment within its folder.
+    root = composed.project.root
+    folders = [each.parent for each in root.glob("*/__init__.py")] + [root / "src"]
+    files = [*root.glob("*.py"), *(file for folder in folders for file in folder.rglob("*.py"))]
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return any(word.search(file.read_text(errors="replace")) for file in files if file.is_file())
