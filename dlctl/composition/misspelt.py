@@ -42,21 +42,23 @@ def _pointers(keys: Keys, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _roots(composed: Composed, plain: dict[str, Any]) -> Iterator[ConfigError]:
-    try:
-        root = composed.trail.root
-    except (HydraException, ValueError):
-        return
     for name, value in plain.items():
         section = isinstance(value, dict)
         # Beside a value that is there another may well be called nearly the same.
-        known = [each for each in _SECTIONS if section] + [
-            each for each in _VALUES if each not in plain and not section
-        ]
+        known = _SECTIONS if section else [each for each in _VALUES if each not in plain]
         close = told.close(str(name), known, cutoff=0.8)[:1] if name not in (*_SECTIONS, *_VALUES) else []
-        first = composed.trail.first((name,)) if close else None
-        if first and first.file == root.file and not _is_used(composed, str(name), plain):
+        if close and _is_primarys(composed, str(name)) and not _is_used(composed, str(name), plain):
             message = f"'{name}' is read by nothing"
             yield told.blamed(composed, (name,), message, "key", told.meant(close), close)
+
+
+def _is_primarys(composed: Composed, name: str) -> bool:
+    """Whether the primary config itself brings a key; those of others are compared with what they add to."""
+    try:
+        root, first = composed.trail.root, composed.trail.first((name,))
+    except (HydraException, ValueError):
+        return False
+    return first is not None and first.file == root.file
 
 
 def _is_used(composed: Composed, name: str, plain: dict[str, Any]) -> bool:

@@ -427,3 +427,55 @@ def test_folder_named_like_a_config_is_told_once(dlctl: Dlctl) -> None:
     (dlctl.root / "configs/experiment/folder.yaml").mkdir(parents=True)
     (fault,) = dlctl("check", "--all", "--json", code=3).json["faults"]
     assert "cannot be read" in fault["message"]
+
+
+TRAIN = (
+    "defaults: [_self_, {data: mnist_mini}, {model: mnist}, {callbacks: default}, {logger: csv}, "
+    "{trainer: default}, {paths: default}, {extras: default}, {hydra: default}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("task_name: x\nckpt_pth: null\n", "", ["'ckpt_pth' is read by nothing"]),
+        ("task_name: x\ntrainr:\n  max_epochs: 1\n", "", ["'trainr' is read by nothing"]),
+        # Its own code reads it, or the config does.
+        ("task_name: x\nckpt_pth: null\n", "print(cfg.ckpt_pth)\n", []),
+        ("task_name: ${taskname}\ntaskname: x\n", "", []),
+        # A word beside another one, and sections of its own.
+        ("task_name: x\ntags: [a]\ntag: a\nseed: 1\nseeds: [1]\ntesting: {a: 1}\n", "", []),
+        # Braces that are a format, and a name that is none of the config's.
+        (
+            "task_name: x\nnote: '{epoch.x} ${task_name} $HOME $nothing.x {nothing.x}'\nb: {a.b: null}\n",
+            "",
+            [],
+        ),
+        ("task_name: x\nnote: $(paths.log_dir)/a\n", "", ["'note' is the text '$(paths.log_dir)'"]),
+    ],
+    ids=["value", "section", "read by code", "pointed at", "words of its own", "formats", "parentheses"],
+)
+def test_root_keys_and_pointers_that_are_probably_misspelt(
+    dlctl: Dlctl, text: str, code: str, said: list[str]
+) -> None:
+    write(dlctl, "train", TRAIN + text)
+    (dlctl.root / "main.py").write_text(code)
+    found = dlctl("check", "--all", "--json", code=3 if said else 0).json["faults"]
+    assert len(found) == len(said)
+    assert all(part in fault["message"] for part, fault in zip(said, found, strict=True))
+
+
+def test_large_numbers_and_annotations_that_their_defaults_contradict_pass(dlctl: Dlctl) -> None:
+    (dlctl.root / "own.py").write_text(
+        "class Own:\n    def __init__(self, rate: int = 0.5, size: int = 3): ...\n"
+    )
+    write(dlctl, "trainer/own", "defaults: [default, _self_]\nmax_epochs: 1e5\n")
+    write(
+        dlctl,
+        "data/own",
+        "defaults: [mnist_mini, _self_]\npart:\n  _target_: own.Own\n  rate: 0.1\n  size: 2.5\n",
+    )
+    found = dlctl("check", "trainer=own", "data=own", "--json", code=3).json["faults"]
+    messages = [fault["message"] for fault in found if "part" in fault["message"]]
+    assert messages == ["'2.5' does not fit 'data.part.size', which takes int"]
+    assert not [fault for fault in found if "max_epochs" in fault["message"]]

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -297,6 +298,7 @@ class Shell:
     """A real shell in a pseudo-terminal."""
 
     def __init__(self, name: str, home: Path, env: dict[str, str], cwd: Path) -> None:
+        self.cwd = cwd
         rc = home / (".zshrc" if name == "zsh" else "rc")
         rc.write_text(RC[name])
         words = [word.format(rc=rc) for word in START[name]]
@@ -307,9 +309,28 @@ class Shell:
 
     def tab(self, line: str) -> str:
         """What a line becomes with a TAB. The shell takes keys in turn: no waiting, no guessing."""
-        self.process.send(f"{line}\t{SHOW}")
+        return self.shown(line)[1]
+
+    def shown(self, line: str, tabs: int = 1) -> tuple[str, str]:
+        """All that a shell writes while it completes a line, and what that becomes."""
+        tab = "\t" * tabs
+        self.process.send(f"{line}{tab}{SHOW}")
         self.process.expect("<<(.*?)>>")
-        return str(self.process.match.group(1))  # type: ignore[union-attr]
+        return str(self.process.before), str(self.process.match.group(1))  # type: ignore[union-attr]
+
+    @contextmanager
+    def within(self, folder: Path) -> Iterator[None]:
+        """In another folder for a while."""
+        self._change(folder, "there")
+        try:
+            yield
+        finally:
+            self._change(self.cwd, "back")
+
+    def _change(self, folder: Path, mark: str) -> None:
+        # The line that is echoed does not hold the mark.
+        self.process.send(f"cd '{folder}' && echo {mark[:2]}''{mark[2:]}\r")
+        self.process.expect_exact(mark)
 
 
 @pytest.fixture(scope="module")
@@ -371,6 +392,56 @@ def shell(request: pytest.FixtureRequest, home: Path) -> Iterator[Shell]:
 def test_a_line_in_a_real_shell_becomes(line: str, becomes: str, shell: Shell) -> None:
     # Zsh and fish keep the ~ from being taken for a home.
     assert shell.tab(line).replace("\\~", "~") == becomes
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes"),
+    [
+        ("dlctl train --exp ex", "dlctl train --exp example "),
+        ("dlctl train model=own", "dlctl train model=owned "),
+        ("dlctl eval 2024", "dlctl eval 2024-01-01_00-00-01 "),
+        # Its own files stay within reach.
+        ("dlctl train ckpt_path=her", "dlctl train ckpt_path=here.ckpt "),
+    ],
+)
+def test_a_sub_folder_of_a_project_completes_as_the_project(
+    line: str, becomes: str, shell: Shell, home: Path
+) -> None:
+    inner = home / "project/notebooks/deep"
+    inner.mkdir(parents=True, exist_ok=True)
+    (inner / "here.ckpt").touch()
+    (home / "project/configs/model").mkdir(parents=True, exist_ok=True)
+    (home / "project/configs/model/owned.yaml").write_text("defaults: [mnist]\n")
+    with shell.within(inner):
+        assert shell.tab(line) == becomes
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes"),
+    [
+        ("dlctl train --exp ex", "dlctl train --exp example "),
+        ("dlctl train trainer=cp", "dlctl train trainer=cpu "),
+        ("dlctl train mod", "dlctl train model="),
+        ("dlctl train trainer.max_", "dlctl train trainer.max_"),
+    ],
+)
+def test_a_broken_config_prints_nothing_into_the_line(
+    line: str, becomes: str, shell: Shell, home: Path
+) -> None:
+    project = home / "broken"
+    (project / "configs").mkdir(parents=True, exist_ok=True)
+    (project / ".project-root").touch()
+    (project / "configs/train.yaml").write_text("a: [\n")
+    with shell.within(project):
+        shown, found = shell.shown(line)
+        assert found.rstrip() == becomes.rstrip()
+        assert not re.search("error|Traceback|YAML|train.yaml|Warning", shown), shown
+
+
+def test_options_of_a_group_are_listed(shell: Shell) -> None:
+    shown, _ = shell.shown("dlctl train trainer=", tabs=2)
+    missing = [name for name in ("cpu", "ddp_sim", "default", "fsdp", "mps") if name not in shown]
+    assert not missing, shown
 
 
 @pytest.mark.skipif(not which("zsh"), reason="zsh is not installed")
