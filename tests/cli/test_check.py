@@ -476,6 +476,6 @@ def test_large_numbers_and_annotations_that_their_defaults_contradict_pass(dlctl
         "defaults: [mnist_mini, _self_]\npart:\n  _target_: own.Own\n  rate: 0.1\n  size: 2.5\n",
     )
     found = dlctl("check", "trainer=own", "data=own", "--json", code=3).json["faults"]
-    messages = [fault["message"] for fault in found if "part" in fault["message"]]
+    messages = [fault["message"] for fault in found if "data.part" in fault["message"]]
     assert messages == ["'2.5' does not fit 'data.part.size', which takes int"]
     assert not [fault for fault in found if "max_epochs" in fault["message"]]
