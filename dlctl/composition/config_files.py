@@ -16,6 +16,9 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
 
+# What decides which files there are: defaults lists, and hydra.searchpath.
+_DECIDING = ("defaults", "hydra")
+_OUTLINED: ContextVar[bool] = ContextVar("_OUTLINED", default=False)
 _REPLACED: ContextVar[Mapping[Path, Any]] = ContextVar("_REPLACED", default=MappingProxyType({}))
 
 
@@ -49,11 +52,26 @@ def _load(source: ConfigSource, file: Path) -> ConfigResult:
     if not isinstance(value, dict | None):
         raise ConfigLoadError(f"{file} holds a {type(value).__name__}")
     return ConfigResult(
-        config=OmegaConf.create(value or {}),
+        config=OmegaConf.create(_asked(value or {})),
         path=f"{source.scheme()}://{source.path}",
         provider=source.provider,
         header=ConfigSource._get_header_dict(text(file)[:512]),
     )
+
+
+def _asked(value: dict[Any, Any]) -> dict[Any, Any]:
+    """What is wanted of a file: all of it, or what decides which files there are."""
+    return {key: value[key] for key in _DECIDING if key in value} if _OUTLINED.get() else value
+
+
+@contextmanager
+def outlined() -> Iterator[None]:
+    """Let Hydra see defaults lists and its own settings only: making a config of the rest takes long."""
+    token = _OUTLINED.set(True)
+    try:
+        yield
+    finally:
+        _OUTLINED.reset(token)
 
 
 def text(file: Path) -> str:

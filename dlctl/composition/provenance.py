@@ -98,7 +98,7 @@ class Trail:
         restored: Sequence[str] = (),
     ) -> None:
         configs = loader(project)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), config_files.outlined():
             # Composing has been silent about the same.
             warnings.simplefilter("ignore", UserWarning)
             parsed, self._repository = configs._parse_overrides_and_create_caching_repo(
