@@ -1,4 +1,4 @@
-"""Keys at the root of a config, and interpolations, that are probably misspelt."""
+"""Keys and interpolations that are probably misspelt."""
 
 import re
 from collections.abc import Iterator
@@ -19,8 +19,14 @@ _VALUES = ("task_name", "tags", "train", "test", "ckpt_path", "seed", "optimized
 _PLAIN = re.compile(r"\$\(?([a-zA-Z_]\w*(?:\.\w+)+)\)?|(?<!\$)\{([a-zA-Z_]\w*(?:\.\w+)+)\}")
 
 
-def faults(composed: Composed) -> Iterator[ConfigError]:
-    """Root keys of the primary config that resemble one that is read, and text that names a key."""
+def faults(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
+    """Keys that resemble others or one that is read, and text that names a key.
+
+    Args:
+        composed: the config.
+        config: its values, resolved as far as possible.
+    """
+    yield from _strays(composed, config)
     plain: Any = OmegaConf.to_container(composed.config, resolve=False)
     if composed.name in ("train", "eval"):
         yield from _roots(composed, plain)
@@ -73,3 +79,57 @@ def _is_used(composed: Composed, name: str, plain: dict[str, Any]) -> bool:
     files = [*root.glob("*.py"), *(file for folder in folders for file in folder.rglob("*.py"))]
     word = re.compile(rf"\b{re.escape(name)}\b")
     return any(word.search(file.read_text(errors="replace")) for file in files if file.is_file())
+
+
+def _strays(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
+    """Keys that one file adds beside a key of another that it was probably meant to change."""
+    for group in ("callbacks", "logger"):
+        part: Any = config.get(group)
+        for name, node in part.items() if isinstance(part, dict) else ():
+            if not isinstance(node, dict) or "_target_" in node or name in composed.project.options(group):
+                # Experiments may say how a logger is to be, should it be chosen.
+                continue
+            if close := told.close(name, [other for other in part if other != name]):
+                keys: Keys = (group, name)
+                message = f"'{group}.{name}' has no _target_"
+                yield told.blamed(composed, keys, message, "key", told.meant(close), close)
+    for keys, section in _sections(config, ()):
+        yield from _typos(composed, keys, section)
+
+
+def _sections(config: dict[str, Any], keys: Keys) -> Iterator[tuple[Keys, dict[str, Any]]]:
+    """The sections that nothing but the config itself gives names to."""
+    if "_target_" in config or keys in (("callbacks",), ("logger",)):
+        return
+    yield keys, config
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _sections(value, (*keys, key))
+
+
+def _typos(composed: Composed, keys: Keys, section: dict[str, Any]) -> Iterator[ConfigError]:
+    """Keys that an experiment or the like adds, and that resemble one that was there before."""
+    if len(section) > 200:
+        return
+    for name, value in section.items():
+        # Names that are told apart by a number are meant to be alike.
+        stem = re.sub(r"\d", "", str(name))
+        others = [
+            str(other)
+            for other, theirs in section.items()
+            if re.sub(r"\d", "", str(other)) != stem and isinstance(theirs, dict) == isinstance(value, dict)
+        ]
+        for other in told.close(str(name), others, cutoff=0.8)[:1]:
+            if _is_younger(composed, (*keys, name), (*keys, other)):
+                message = f"'{dotted((*keys, name))}' is a new key"
+                yield told.blamed(composed, (*keys, name), message, "key", told.meant([other]), [other])
+
+
+def _is_younger(composed: Composed, keys: Keys, other: Keys) -> bool:
+    """Whether a config that lies over all others adds a key beside another one."""
+    trail = composed.trail
+    place, first = trail.first(keys), trail.first(other)
+    if place is None or first is None or trail.rank(first) >= trail.rank(place):
+        return False
+    layer = next(layer for layer in trail.layers if layer.file == place.file)
+    return not layer.package and layer is not trail.root
