@@ -1,6 +1,7 @@
 """Where studies are kept: SQLite, a database server or a journal file."""
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
 
 from dlctl import redact
 from dlctl.errors import ConfigError, NotFoundError
@@ -32,7 +34,7 @@ def connect(storage: str) -> BaseStorage:
             return JournalStorage(JournalFileBackend(storage))
         if storage.startswith("sqlite:///"):
             return _sqlite(storage)
-        return RDBStorage(_url(storage), engine_kwargs={"pool_pre_ping": True})
+        return _database(_url(storage), pool_pre_ping=True)
     except Exception as error:
         raise unreachable(storage, error) from None
 
@@ -77,7 +79,19 @@ def _sqlite(storage: str) -> RDBStorage:
         # Readers do not wait for the writer; kept in the file. Busy only where others open it now.
         connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
-    return RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 60}})
+    return _database(storage, connect_args={"timeout": 60})
+
+
+def _database(url: str, **settings: Any) -> RDBStorage:
+    """A database, with Optuna's tables; of several that make them at once all but one have to look again."""
+    for tries_left in reversed(range(10)):
+        try:
+            return RDBStorage(url, engine_kwargs=settings)
+        except SQLAlchemyError as error:
+            if "already exists" not in str(error) or not tries_left:
+                raise
+            time.sleep(0.2)
+    raise AssertionError
 
 
 def unreachable(storage: str, error: Exception) -> ConfigError:

@@ -61,7 +61,16 @@ def seeds(number: int) -> str:
 
 def measure(rounds: int, trains: int = SEEDS) -> tuple[float, float]:
     """Median ratio of wall times (commands / sweep), and CPU seconds of a trial beyond its training."""
-    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    prctl, subreaper = ctypes.CDLL(None).prctl, 36  # PR_SET_CHILD_SUBREAPER
+    prctl(subreaper, 1)
+    try:
+        return _measured(rounds, trains)
+    finally:
+        # Whoever goes on in this process does not wait for what is left to it.
+        prctl(subreaper, 0)
+
+
+def _measured(rounds: int, trains: int) -> tuple[float, float]:
     ratios, beyond = [], []
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, ".project-root").touch()
