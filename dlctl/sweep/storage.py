@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import inspect
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from dlctl import redact
 from dlctl.errors import ConfigError, NotFoundError
@@ -88,7 +88,8 @@ def _database(url: str, **settings: Any) -> RDBStorage:
         try:
             return RDBStorage(url, engine_kwargs=settings)
         except SQLAlchemyError as error:
-            if "already exists" not in str(error) or not tries_left:
+            raced = isinstance(error, IntegrityError) or "already exists" in str(error)
+            if not raced or not tries_left:
                 raise
             time.sleep(0.2)
     raise AssertionError

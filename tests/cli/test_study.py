@@ -144,3 +144,11 @@ def test_each_job_has_a_device_of_its_own(
         trial._share(SimpleNamespace(composed=composed, slot=slot, jobs=3))  # type: ignore[arg-type]
         assert os.environ["CUDA_VISIBLE_DEVICES"] == wanted
     torch.set_num_threads(threads)
+
+
+def test_storages_that_are_made_at_once_are_made(tmp_path: Path) -> None:
+    code = "import sys; from dlctl.sweep import storage; storage.connect(sys.argv[1])"
+    for number in range(2):
+        command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/{number}.db"]
+        processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        assert [process.communicate()[1] for process in processes] == [""] * 4
