@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlctl import redact
 from dlctl.cli import launch, options, render
 from dlctl.errors import Interrupted, NotFoundError, Pruned, UsageError, raise_all
 from dlctl.project import Project, shown
@@ -115,12 +114,11 @@ def _train(run: Run, composed: "Composed", checkpoint: Path | None, *, trust: bo
     def work(config: "DictConfig", public: "DictConfig") -> None:
         from dlctl.pipeline.train import train
 
-        carried = {"config": composed.source(), "overrides": redact.tree(list(composed.overrides))}
         metrics = train(
             config,
             run,
             public=public,
-            carried=carried,
+            carried=composed.carried(),
             hydra=composed.full.hydra,
             checkpoint=checkpoint,
             trust=trust,

@@ -10,7 +10,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlctl import redact
 from dlctl.cli import launch
 from dlctl.errors import DlctlError, Interrupted, Pruned
 from dlctl.project import Project
@@ -74,13 +73,13 @@ def _train(job: "Job", found: record.Run, pipe: Connection) -> str | None:
 
         with open_dict(config):
             config.test = False
-        carried = {
-            "config": job.composed.source(),
-            "overrides": redact.tree(list(job.composed.overrides)),
-        }
-        hydra = job.composed.full.hydra
         metrics = train(
-            config, found, public=public, carried=carried, hydra=hydra, report=partial(_report, pipe)
+            config,
+            found,
+            public=public,
+            carried=job.composed.carried(),
+            hydra=job.composed.full.hydra,
+            report=partial(_report, pipe),
         )
         found.note(metrics=metrics)
 

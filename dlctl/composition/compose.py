@@ -138,6 +138,10 @@ class Composed:
         assert isinstance(settings, dict)
         return {str(key): value for key, value in settings.items()}
 
+    def carried(self) -> dict[str, Any]:
+        """What travels inside a checkpoint: the unresolved config as YAML, and the overrides."""
+        return {"config": self.source(), "overrides": redact.tree(list(self.overrides))}
+
     def save(self, folder: Path) -> None:
         """Write config.yaml, overrides.yaml and hydra.yaml as Hydra leaves them in ``.hydra``."""
         folder.mkdir()

@@ -53,10 +53,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Load a checkpoint; the pickled objects of a local one only if they are to be trusted."""
         if "://" in str(path):
             return super().load_checkpoint(path, map_location, weights_only)
-        if Path(path).name == ".temp.ckpt":
-            # The weights alone, with which a process that Lightning has spawned ends.
-            return super().load_checkpoint(path, map_location, weights_only=True)
-        return read(Path(path), trust=self._trust is not None and Path(path).parent == self._trust.parent)
+        return load(Path(path), self._trust)
+
+
+def load(path: Path, trust: Path | None) -> State:
+    """What a Trainer loads: a checkpoint, or the weights with which a process that was spawned ends.
+
+    Args:
+        path: a local file.
+        trust: a checkpoint whose pickled objects are trusted, with those of its folder.
+    """
+    if path.name == ".temp.ckpt":
+        weights: State = torch.load(path, map_location="cpu", weights_only=True)
+        return weights
+    return read(path, trust=trust is not None and path.parent == trust.parent)
 
 
 def write(checkpoint: State, path: Path) -> None:

@@ -177,10 +177,7 @@ def _checkpoints(trust: Path | None) -> Iterator[None]:
         # Whoever writes weights_only=False in code of his own means it.
         if "://" in str(path) or weights_only is False or not Path(path).is_file():
             return load(self, path, map_location, weights_only)
-        if Path(path).name == ".temp.ckpt":
-            # The weights alone, with which a process that Lightning has spawned ends.
-            return load(self, path, map_location, weights_only=True)
-        return checkpoints.read(Path(path), trust=trust is not None and Path(path).parent == trust.parent)
+        return checkpoints.load(Path(path), trust)
 
     TorchCheckpointIO.save_checkpoint = saving  # type: ignore[method-assign]
     TorchCheckpointIO.load_checkpoint = loading  # type: ignore[method-assign]
