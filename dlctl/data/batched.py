@@ -1,20 +1,27 @@
 """Data sets that lie in memory as tensors, so that fetching a batch is one indexing operation."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 Batch = tuple[Tensor, ...]
+Whole = TypeVar("Whole", covariant=True)
 
 
-class BatchedDataset(Dataset[Batch]):
+class WholeBatches(Dataset[Whole]):
+    """A data set that gives whole batches (``__getitems__``), which a DataLoader must leave as they are.
+
+    ``batched_loader`` makes one that does.
+    """
+
+
+class BatchedDataset(WholeBatches[Batch]):
     """Tensors of one length; sample i is row i of each of them.
 
-    A DataLoader asks for a whole batch at once (``__getitems__``), so it must leave the batch as it
-    is: ``batched_loader`` makes one that does. Nothing is copied or converted before it is asked
+    Nothing is copied or converted before it is asked
     for: keep the tensors in the smallest type that holds them and convert in ``transform``.
 
     Args:
@@ -62,18 +69,23 @@ def as_it_is(batch: Any) -> Any:
 def batched_loader(
     dataset: Dataset[Any],
     *,
-    batch_size: int,
+    batch_size: int = 1,
     shuffle: bool = False,
+    batch_sampler: BatchSampler | None = None,
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> DataLoader[Any]:
-    """A plain DataLoader, also over a batched data set; Lightning may still replace its sampler."""
+    """A plain DataLoader, also over whole batches; Lightning may still replace its sampler.
+
+    A batch sampler stands in the place of ``batch_size`` and ``shuffle``.
+    """
     return DataLoader(
         dataset,
         batch_size=batch_size,
         shuffle=shuffle,
+        batch_sampler=batch_sampler,
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
-        collate_fn=as_it_is if isinstance(dataset, BatchedDataset) else None,
+        collate_fn=as_it_is if isinstance(dataset, WholeBatches) else None,
     )

@@ -8,9 +8,9 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from dlctl.data.batched import as_it_is
+from dlctl.data.batched import WholeBatches, batched_loader
 from dlctl.data.bucketed import BucketBatchSampler, EpochSampler
 from dlctl.data.conllu_parser import columns, load, write
 from dlctl.data.conllu_vocabulary import BLANK, PADDING, Sentences, Vocabulary
@@ -48,8 +48,8 @@ class Batch(NamedTuple):
     """[N] number of the tag; negative where there is none."""
 
 
-class TaggedSentences(Dataset[Batch]):
-    """Sentences as numbers; a DataLoader asks for a whole batch at once and leaves it as it is.
+class TaggedSentences(WholeBatches[Batch]):
+    """Sentences as numbers, in whole batches.
 
     Args:
         sentences: a list of forms and a list of tags each.
@@ -275,14 +275,7 @@ class ConlluDataModule(LightningDataModule):
         return self._loader(self._dataset(sentences), batch_size=self.batch_size_per_device)
 
     def _loader(self, dataset: TaggedSentences, **how: Any) -> DataLoader[Batch]:
-        return DataLoader(
-            dataset,
-            collate_fn=as_it_is,
-            num_workers=self.num_workers,
-            pin_memory=self.pin_memory,
-            persistent_workers=self.num_workers > 0,
-            **how,
-        )
+        return batched_loader(dataset, num_workers=self.num_workers, pin_memory=self.pin_memory, **how)
 
 
 def _checked_paths(given: dict[Split, str | None], sample: bool) -> dict[Split, Path]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from dlctl.errors import ConfigError, NotFoundError
 
@@ -44,9 +45,10 @@ class Table(Mapping[str, Column]):
         found: list[float] = []
         cells: Sequence[str | float] = self[name]
         for row, cell in enumerate(cells, 1):
-            if isinstance(cell, str) and not _is_number(cell):
+            try:
+                found.append(float(cell))
+            except ValueError:
                 self._refuse(row, name, f"'{cell}' is no number" if cell else "there is no value")
-            found.append(float(cell))
             if not math.isfinite(found[-1]):
                 self._refuse(row, name, f"{cell} is no finite number")
         return found
@@ -66,7 +68,7 @@ class Table(Mapping[str, Column]):
         names = [kind if isinstance(kind, str) else f"{kind:g}" for kind in kinds]
         return names, [numbers[cell] for cell in column]
 
-    def _refuse(self, row: int, name: str, what: str) -> None:
+    def _refuse(self, row: int, name: str, what: str) -> NoReturn:
         raise ConfigError(f"{self.path}: in row {row} of column '{name}' {what}")
 
 
@@ -117,15 +119,10 @@ def _csv(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _as_numbers(cells: list[str]) -> Column:
-    return [float(cell) for cell in cells] if all(map(_is_number, cells)) else cells
-
-
-def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        return [float(cell) for cell in cells]
     except ValueError:
-        return False
-    return True
+        return cells
 
 
 def _parquet(path: Path) -> dict[str, list[str]]:
