@@ -59,8 +59,8 @@ def project(
         raise UsageError(f"{shown(root)} is a file", hint="name a folder, which is made")
     files = files_of(root)
     if _write(files, root, dry_run=dry_run, force=force, yes=yes, then=lambda: start_repository(root)):
-        if package_name(root) != root.name:
-            render.note(f"its package is {package_name(root)}")
+        if (package := package_name(root)) != root.name:
+            render.note(f"its package is {package}")
         _next(f"cd {shlex.quote(shown(root))}", "make train, make test, dlctl new data mydataset")
 
 
