@@ -18,12 +18,15 @@ def faults(composed: Composed) -> Iterator[ConfigError]:
     Hydra lets a file without ``_self_`` come last. Of others that is what everybody means, and of a
     primary one it warns: before 1.1 it came first.
     """
+    files = (folder / f"{composed.name}.yaml" for folder in composed.project.folders)
+    file = next((each for each in files if each.is_file()), None)
+    listed = [entry for entry in entries(file) if not entry.override] if file else []
+    # The trail costs as much as half of composing: only of those that leave the question open.
+    if not file or not listed or any(entry.name == "_self_" for entry in listed):
+        return
     try:
         root = composed.trail.root
     except (HydraException, ValueError):
-        return
-    listed = [entry for entry in entries(root.file) if not entry.override] if root.file else []
-    if not listed or root.file is None or any(entry.name == "_self_" for entry in listed):
         return
     for key, other in _contested(composed, root):
         yield ConfigError(
@@ -31,7 +34,7 @@ def faults(composed: Composed) -> Iterator[ConfigError]:
             f"and its '{key}' wins over that of {other.by}",
             hint="add '- _self_', at the beginning if the configs in the list are to win",
             suggestions=["- _self_"],
-            place=place_of(root.file),
+            place=place_of(file),
             topic="defaults",
         )
         return
