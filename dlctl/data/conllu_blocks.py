@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
 
 from dlctl.data.conllu_cells import COLUMNS, CellError, Id
 from dlctl.data.conllu_ids import in_order, plain_ids
@@ -34,15 +36,16 @@ class Reading:
         self.names: tuple[str, ...] = COLUMNS
         self.typed = self._begun = False
 
-    def begin(self, line: str) -> None:
-        """Take the names of the columns from a line, if it is the first.
+    def begin(self, raw: bytes) -> None:
+        """Take the names of the columns from the first line, if this is the begin of the file.
 
         Raises:
             ConlluError: one stands there twice, if faults stop.
         """
         if not self._begun:
             self._begun = True
-            self.take_names(plus_columns(line))
+            line = raw.partition(b"\n")[0].rstrip(b"\r\n")
+            self.take_names(plus_columns(line.decode(errors="replace")))
 
     def take_names(self, names: tuple[str, ...]) -> None:
         """Take the names of the columns.
@@ -57,33 +60,38 @@ class Reading:
         message = f"the column {twice} is named twice"
         self.faults(Diagnostic(self.file, 1, twice, "global-columns", message))
 
+    def fault(self, line: int, error: CellError) -> None:
+        """Tell of a cell that cannot be read.
+
+        Raises:
+            ConlluError: faults stop.
+        """
+        self.faults(Diagnostic(self.file, line, error.column, error.rule, error.message))
+
 
 class Block:
     """A sentence that is as it must be: its lines, its cells, or where they are in a piece of the file.
 
     Attributes:
         reading: the file it was read from.
-        line: the number of its first line.
         piece: the sentences that were cut up with it, if they were.
         start, end: its rows there.
         number: how many sentences are before it there.
-        height: how many lines it has.
         original: the text with its end as it stood in the file, if that is not its lines and a blank one.
     """
 
     __slots__ = (
-        "_ids", "_lines", "_rows", "_text", "end", "height", "line", "number", "original", "piece", "reading",
-        "start",
+        "_ids", "_line", "_lines", "_rows", "_text", "end", "number", "original", "piece", "reading", "start",
     )  # fmt: skip
 
     start: int
     end: int
     number: int
-    height: int
 
-    def __init__(self, reading: Reading, line: int, ids: Sequence[Id]) -> None:
-        self.reading, self.line = reading, line
+    def __init__(self, reading: Reading, ids: Sequence[Id]) -> None:
+        self.reading = reading
         self._ids = ids
+        self._line: int | None = None
         self._lines: list[str] | None = None
         self._rows: list[Row] | None = None
         self._text: str | None = None
@@ -93,9 +101,17 @@ class Block:
     @classmethod
     def of_lines(cls, reading: Reading, line: int, lines: list[str], ids: Sequence[Id]) -> "Block":
         """A sentence by itself."""
-        block = cls(reading, line, ids)
-        block._lines = lines
+        block = cls(reading, ids)
+        block._line, block._lines = line, lines
         return block
+
+    @property
+    def line(self) -> int:
+        """The number of its first line."""
+        if self._line is None:
+            assert self.piece is not None
+            self._line = self.piece.origin.starts()[self.number]
+        return self._line
 
     @property
     def text(self) -> str:
@@ -104,7 +120,7 @@ class Block:
             if self._lines is not None:
                 return "\n".join(self._lines)
             assert self.piece is not None
-            self._text = self.piece.sentences()[self.number]
+            self._text = self.piece.origin.sentences()[self.number]
         return self._text
 
     def lines(self) -> list[str]:
@@ -131,7 +147,7 @@ class Block:
 
     def forget(self) -> None:
         """Keep the text only."""
-        self._text = self.text
+        self._text, self._line = self.text, self.line
         self.piece = self._lines = self._rows = None
 
     def cut_alone(self) -> "Piece | None":
@@ -141,10 +157,14 @@ class Block:
         found = cut(self.reading, self.line, f"{self.text}\n\n".encode())
         return found[0].piece if found else None
 
+    def row(self, number: int) -> Row:
+        """The cells of a row, counted from 0."""
+        return self.rows()[number]
+
     def fault(self, row: int, error: CellError) -> None:
         """Tell of a cell that cannot be read, in a row counted from 0."""
         line = self.line + len(self.lines()) - len(self.ids()) + row
-        self.reading.faults(Diagnostic(self.reading.file, line, error.column, error.rule, error.message))
+        self.reading.fault(line, error)
 
     def column(self, name: str) -> list[str]:
         """A column of the words as text.
@@ -168,34 +188,96 @@ class Block:
         return [cell for cell, id_ in zip(cells, ids, strict=True) if type(id_) is int]
 
 
-class Piece:
-    """Sentences that were cut up at once.
+class Origin:
+    """The text of sentences that were cut up at once, all that their tokens keep of it.
 
     Args:
-        text: their text.
-        cells: the cells of all rows one after the other, with what stood between two rows before each.
-        width: how many of them there are for a row.
-        whole: whether they are all cells, with UPOS to FEATS in one text, and HEAD and DEPREL; or those up to
-            UPOS.
+        reading: the file it was read from.
+        line: the number of its first line.
+        text: the sentences.
     """
 
-    __slots__ = ("_sentences", "cells", "last", "text", "whole", "width")
+    __slots__ = ("_rows", "_sentences", "_starts", "line", "reading", "text")
 
-    def __init__(self, text: str, cells: list[str], width: int, *, whole: bool) -> None:
-        self.text, self.cells, self.width, self.whole = text, cells, width, whole
-        self.last = 2 if whole else 3
+    def __init__(self, reading: Reading, line: int, text: str) -> None:
+        self.reading, self.line, self.text = reading, line, text
         self._sentences: list[str] | None = None
-
-    def column(self, at: int, start: int, end: int) -> list[str]:
-        """The cells of rows in a column, counted from 0."""
-        width = self.width
-        return self.cells[start * width + at + 1 : end * width : width]
+        self._starts: list[int] | None = None
+        self._rows: list[tuple[int, Row]] | None = None
 
     def sentences(self) -> list[str]:
         """Every sentence as text."""
         if self._sentences is None:
             self._sentences = self.text.split("\n\n")
         return self._sentences
+
+    def starts(self) -> list[int]:
+        """The number of the first line of every sentence."""
+        if self._starts is None:
+            heights = (text.count("\n") + 2 for text in self.sentences())
+            self._starts = list(accumulate(heights, initial=self.line))
+        return self._starts
+
+    def row(self, number: int) -> Row:
+        """The cells of a row, counted from 0."""
+        return self._numbered()[number][1]
+
+    def fault(self, row: int, error: CellError) -> None:
+        """Tell of a cell that cannot be read, in a row counted from 0."""
+        self.reading.fault(self._numbered()[row][0], error)
+
+    def _numbered(self) -> list[tuple[int, Row]]:
+        """Every row with the number of its line."""
+        if self._rows is None:
+            lines = enumerate(self.text.split("\n"), self.line)
+            self._rows = [(number, line.split("\t")) for number, line in lines if line and line[0] != "#"]
+        return self._rows
+
+
+class Piece:
+    """Sentences that were cut up at once.
+
+    Args:
+        origin: their text.
+        lines: how many lines they have.
+        cells: the cells of all rows one after the other, with what stood between two rows before each.
+        ends: the row after the last of every sentence.
+        width: how many of them there are for a row.
+        whole: whether they are all cells, with UPOS to FEATS in one text and HEAD to DEPS in another; or those
+            up to UPOS.
+
+    Attributes:
+        ids: those of every sentence.
+        tokens: those of the rows from first to end, as long as they are waiting to be asked for.
+    """
+
+    __slots__ = (
+        "cells",
+        "end",
+        "ends",
+        "first",
+        "ids",
+        "last",
+        "lines",
+        "origin",
+        "tokens",
+        "whole",
+        "width",
+    )
+
+    def __init__(
+        self, origin: Origin, lines: int, cells: list[str], ends: list[int], width: int, *, whole: bool
+    ) -> None:
+        self.origin, self.lines, self.cells, self.width, self.whole = origin, lines, cells, width, whole
+        self.ends, self.last = ends, 2 if whole else 3
+        self.ids: list[Sequence[Id]] = []
+        self.first = self.end = 0
+        self.tokens: list[Any] = []
+
+    def column(self, at: int, start: int, end: int) -> list[str]:
+        """The cells of rows in a column, counted from 0."""
+        width = self.width
+        return self.cells[start * width + at + 1 : end * width : width]
 
 
 def plus_columns(text: str) -> tuple[str, ...]:

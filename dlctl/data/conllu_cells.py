@@ -4,13 +4,12 @@ A treebank has few different cells among many, so every kind of cell remembers w
 """
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 Value = TypeVar("Value")
-# Cells that can be any text, like forms, would fill the memory of a long process.
-_REMEMBERED = 1 << 16
+_REMEMBERED, _LONG = 1 << 16, 1 << 10
 
 
 class Span(NamedTuple):
@@ -74,43 +73,25 @@ class CellError(ValueError):
         self.rule, self.column, self.message = rule, column, message
 
 
-class Known(Generic[Value]):
-    """What the texts of cells are worth, read once for every text.
+class Remembered(dict[str, Value]):
+    """A function of a cell's text as a table, which is filled when it is asked and never grows too large.
 
     Args:
-        read: from text to value; raises CellError if it cannot.
-
-    Attributes:
-        values: by text, those that are known.
+        ask: the function. What it raises comes out of the table.
     """
 
-    def __init__(self, read: Callable[[str], Value]) -> None:
-        self._read = read
-        self.values: dict[str, Value] = {}
+    def __init__(self, ask: Callable[[str], Value]) -> None:
+        super().__init__()
+        self._ask = ask
 
-    def __call__(self, text: str) -> Value:
-        """What a text is worth.
-
-        Raises:
-            CellError: it cannot be read.
-        """
-        try:
-            return self.values[text]
-        except KeyError:
-            self.learn((text,))
-            return self.values[text]
-
-    def learn(self, texts: Iterable[str]) -> None:
-        """Read texts, all of which are known then.
-
-        Raises:
-            CellError: one cannot be read.
-        """
-        if len(self.values) >= _REMEMBERED:
-            self.values.clear()
-        for text in texts:
-            if text not in self.values:
-                self.values[text] = self._read(text)
+    def __missing__(self, text: str) -> Value:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        value = self._ask(text)
+        # Long texts are seldom seen twice, and many of them would fill the memory.
+        if len(text) < _LONG:
+            self[text] = value
+        return value
 
 
 class _Repeated(Misc):
@@ -193,25 +174,22 @@ def _misc(text: str) -> Misc:
 
 
 # What tokens hand out are copies of these, for they can be changed.
-IDS, HEADS, FEATS, DEPS, MISC = Known(_id), Known(_head), Known(_feats), Known(_deps), Known(_misc)
+IDS, HEADS, FEATS = Remembered(_id), Remembered(_head), Remembered(_feats)
+DEPS, MISC = Remembered(_deps), Remembered(_misc)
 
 
 def _tags(text: str) -> tuple[str, str, Feats]:
     upos, xpos, feats = text.split("\t")
-    return upos, xpos, FEATS(feats)
+    return upos, xpos, FEATS[feats]
 
 
-def _relation(text: str) -> tuple[int | None, str, str, tuple[Head, str]]:
-    head, deprel = text.split("\t")
-    number = HEADS(head)
-    # A relation with a bar would be two in DEPS.
-    same = f"{head}:{deprel}" if number is not None and "|" not in deprel else ""
-    return number, deprel, same, (number or 0, deprel)
+def _relations(text: str) -> tuple[int | None, str, Deps]:
+    head, deprel, deps = text.split("\t")
+    return HEADS[head], deprel, _deps(deps)
 
 
-# Columns that go together, read at once: from UPOS to FEATS; HEAD and DEPREL, with the DEPS that say the same
-# and what these are worth.
-TAGS, RELATIONS = Known(_tags), Known(_relation)
+# Columns that go together, read at once: from UPOS to FEATS, and from HEAD to DEPS.
+TAGS, RELATIONS = Remembered(_tags), Remembered(_relations)
 
 
 def read_id(text: str) -> Id:
@@ -220,7 +198,7 @@ def read_id(text: str) -> Id:
     Raises:
         CellError: it is none of these.
     """
-    return IDS(text)
+    return IDS[text]
 
 
 def read_head(text: str) -> int | None:
@@ -229,7 +207,7 @@ def read_head(text: str) -> int | None:
     Raises:
         CellError: no number.
     """
-    return HEADS(text)
+    return HEADS[text]
 
 
 def read_feats(text: str) -> Feats:
@@ -238,7 +216,7 @@ def read_feats(text: str) -> Feats:
     Raises:
         CellError: an item that is no Name=Value, or a name that stands there twice.
     """
-    return FEATS(text).copy()
+    return FEATS[text].copy()
 
 
 def read_deps(text: str) -> Deps:
@@ -247,9 +225,9 @@ def read_deps(text: str) -> Deps:
     Raises:
         CellError: an item without ":", without a relation or with a head that is no id.
     """
-    return DEPS(text).copy()
+    return DEPS[text].copy()
 
 
 def read_misc(text: str) -> Misc:
     """Items of MISC by key, in the order of the file."""
-    return MISC(text).copy()
+    return MISC[text].copy()

@@ -5,12 +5,12 @@ A treebank has few different cells among many, so every table here remembers wha
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import chain, pairwise
-from typing import TypeVar
+
+from dlctl.data.conllu_cells import Remembered
 
 Fault = tuple[str, str]
-Value = TypeVar("Value")
 # What people should look at and what may still be meant.
 WARNINGS = frozenset(("empty-misc", "empty-misc-key", "misc-attr-typo"))
 UPOS = frozenset((
@@ -38,28 +38,6 @@ _ONCE_LOWER = frozenset(key.lower() for key in _ONCE)
 FAULTY = "\n"
 # White space as Unicode defines it; Python's strip() would take four separators more.
 SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-_REMEMBERED, _LONG = 1 << 16, 1 << 10
-
-
-class Remembered(dict[str, Value]):
-    """A function of a cell's text as a table, which is filled when it is asked and never grows too large.
-
-    Args:
-        ask: the function.
-    """
-
-    def __init__(self, ask: Callable[[str], Value]) -> None:
-        super().__init__()
-        self._ask = ask
-
-    def __missing__(self, text: str) -> Value:
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        value = self._ask(text)
-        # Long texts are seldom seen twice, and many of them would fill the memory.
-        if len(text) < _LONG:
-            self[text] = value
-        return value
 
 
 def short(text: str) -> str:

@@ -45,10 +45,9 @@ def in_order(texts: list[str]) -> bool:
 def ids_in_order(texts: list[str]) -> list[Id] | None:
     """The ids that these are; None if they are not in order."""
     try:
-        IDS.learn(texts)
+        ids = [*map(IDS.__getitem__, texts)]
     except CellError:
         return None
-    ids = list(map(IDS.values.__getitem__, texts))
     others = [(at, id_) for at, id_ in enumerate(ids) if type(id_) is not int]
     count = len(ids) - len(others)
     words = ids.copy()

@@ -36,7 +36,7 @@ def repaired(reading: Reading, line: int, begun: bytes, pieces: Iterable[bytes] 
     carriage_return = False
     for raw in _raw_groups(chain((begun,), pieces)):
         lines = [_decoded(each) for each in raw]
-        reading.begin(lines[0])
+        reading.begin(raw[0])
         returns = [number for number, each in enumerate(raw, line) if b"\r" in each[-2:]]
         if returns and not carriage_return:
             carriage_return = True

@@ -5,19 +5,19 @@ from collections.abc import Generator, Iterator
 from itertools import compress
 from typing import IO
 
-from dlctl.data.conllu_blocks import Block, Faults, Piece, Reading
+from dlctl.data.conllu_blocks import Block, Faults, Origin, Piece, Reading
 from dlctl.data.conllu_cells import COLUMNS
 from dlctl.data.conllu_ids import counted, ids_in_order, sound_ids
 from dlctl.data.conllu_source import chunks
 
-_COMMENTS = re.compile(r"(?:#[^\n]*+\n)*+")
+_COMMENTS = re.compile(r"(?:#.*+\n)*+")
 # A row and what is between it and the next: nothing, or a blank line and comments. Cells match ends of lines
 # too, which is quicker; then there are fewer rows than lines.
-_ID, _ANY, _GAP = r"([0-9][0-9.\-]*+)\t", "[^\t]++", r"\n((?:\n(?:#[^\n]*+\n)*+)?+)"
-_TEXT, _LAST = f"({_ANY})\t", "[^\t\n]++"
-_TWO, _THREE = f"({_ANY}\t{_ANY})\t", f"({_ANY}\t{_ANY}\t{_ANY})\t"
-_BRIEF_ROWS = re.compile(_ID + _TEXT * 3 + f"{_ANY}\t" * 5 + _LAST + _GAP)
-_WHOLE_ROWS = re.compile(f"{_ID}{_TEXT * 2}{_THREE}{_TWO}{_TEXT}({_LAST}){_GAP}")
+_ANY, _LAST, _GAP = "[^\t]++", "[^\t\n]++", r"\n((?:\n(?:#.*+\n)*+)?+)"
+_TEXT = f"({_ANY})\t"
+_THREE = f"({_ANY}\t{_ANY}\t{_ANY})\t"
+_BRIEF_ROWS = re.compile(_TEXT * 4 + f"{_ANY}\t" * 5 + _LAST + _GAP)
+_WHOLE_ROWS = re.compile(f"{_TEXT * 3}{_THREE * 2}({_LAST}){_GAP}")
 
 
 def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
@@ -52,12 +52,14 @@ def _whole_sentences(reading: Reading, line: int, raw: bytes) -> Generator[Block
     """
     from dlctl.data.conllu_parts import repaired
 
-    reading.begin(raw.partition(b"\n")[0].decode(errors="replace"))
+    reading.begin(raw)
     found = cut(reading, line, raw) if reading.names is COLUMNS else None
     if found is not None:
+        # Who keeps sentences lets them forget where they came from.
+        piece = found[0].piece
+        assert piece is not None
         yield from found
-        last = found[-1]
-        return last.line + last.height + 1
+        return line + piece.lines
     for part in raw[:-2].split(b"\n\n"):
         text = part.decode(errors="replace")
         lines = text.split("\n")
@@ -88,27 +90,34 @@ def cut(reading: Reading, line: int, raw: bytes) -> list[Block] | None:
     except UnicodeDecodeError:
         return None
     body = _COMMENTS.match(text).end()  # type: ignore[union-attr]
-    width = 9 if reading.typed else 6
+    width = 8 if reading.typed else 6
     cells = (_WHOLE_ROWS if reading.typed else _BRIEF_ROWS).split(text[body:])
     gaps = cells[width - 1 :: width]
-    if any(cells[::width]) or text.count("\n", body) != len(gaps) + "".join(gaps).count("\n"):
+    lines = text.count("\n", body)
+    if any(cells[::width]) or lines != len(gaps) + "".join(gaps).count("\n"):
         return None
     if not text.isascii() and "\ufffd" in text:
         return None
-    piece = Piece(text, cells, width, whole=reading.typed)
+    ends = list(compress(range(1, len(gaps) + 1), gaps))
+    lines += text.count("\n", 0, body)
+    piece = Piece(Origin(reading, line, text), lines, cells, ends, width, whole=reading.typed)
+    return _blocks(reading, piece, cells[1::width])
+
+
+def _blocks(reading: Reading, piece: Piece, texts: list[str]) -> list[Block] | None:
+    """The sentences of a piece by their ids; None if these are not in order."""
     found: list[Block] = []
-    texts, start, comments = cells[1::width], 0, text.count("\n", 0, body)
-    for end in compress(range(1, len(gaps) + 1), gaps):
+    start = 0
+    for end in piece.ends:
         plain, ids = counted(end - start)
         if texts[start:end] != plain:
             others = ids_in_order(texts[start:end])
             if others is None:
                 return None
             ids = others
-        block = Block(reading, line, ids)
-        block.piece, block.start, block.end = piece, start, end
-        block.number, block.height = len(found), comments + end - start
+        block = Block(reading, ids)
+        block.piece, block.start, block.end, block.number = piece, start, end, len(found)
         found.append(block)
-        line += block.height + 1
-        comments, start = gaps[end - 1].count("\n") - 1, end
+        piece.ids.append(ids)
+        start = end
     return found

@@ -1,12 +1,16 @@
-"""Tokens out of rows, all of a sentence at once: here is where the time of reading goes."""
+"""Tokens out of rows, those of many sentences at once: here is where the time of reading goes."""
 
-from collections.abc import Iterable
-from itertools import count, repeat
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import chain, count, repeat
 from typing import Any
 
-from dlctl.data.conllu_blocks import Block, Piece
-from dlctl.data.conllu_cells import COLUMNS, DEPS, MISC, RELATIONS, TAGS, CellError, Known
+from dlctl.data.conllu_blocks import Block, Origin, Piece
+from dlctl.data.conllu_cells import COLUMNS, MISC, RELATIONS, TAGS, CellError, Id
 from dlctl.data.conllu_token import Token
+
+# As many tokens as a processor's cache holds and Python's collector does not look through.
+_ROWS = 120
 
 
 class _Whole(Token):
@@ -19,29 +23,28 @@ class _Whole(Token):
 
 
 def tokens_of(block: Block) -> list[Token]:
-    """The tokens of a sentence."""
-    piece, rows = block.piece, slice(0, len(block.ids()))
-    if piece is not None:
-        rows = slice(block.start, block.end)
-    elif block.reading.names is COLUMNS:
-        piece = block.cut_alone()
+    """The tokens of a sentence.
+
+    Who asks for those of one sentence after the other gets them made for some at once, which is quicker.
+    """
+    piece = block.piece
     if piece is None:
-        return _lazy_tokens(block)
-    if not piece.whole:
-        return _brief_tokens(block, piece, rows)
-    try:
-        return _typed_tokens(block, piece, rows)
-    except CellError:
-        # Its token tells of it, when it is asked for the cell.
-        return _lazy_tokens(block)
-
-
-def _new_tokens(block: Block, kind: type[Token] = Token) -> list[Token]:
-    return list(map(kind.__new__, repeat(kind, len(block.ids()))))
+        piece = block.cut_alone() if block.reading.names is COLUMNS else None
+        return (_tokens(block, piece, 0, 1) if piece else []) or _lazy_tokens(block)
+    if block.start < piece.first or block.start >= piece.end:
+        last = block.number + 1
+        if block.start == piece.end:
+            last = max(last, bisect_right(piece.ends, block.start + _ROWS))
+        piece.first, piece.end = block.start, piece.ends[last - 1]
+        piece.tokens = _tokens(piece.origin, piece, block.number, last)
+    tokens = piece.tokens[block.start - piece.first : block.end - piece.first]
+    if block.end == piece.end:
+        piece.tokens = []  # who keeps a sentence does not keep the tokens of others
+    return tokens or _lazy_tokens(block)
 
 
 def _lazy_tokens(block: Block) -> list[Token]:
-    tokens, names = _new_tokens(block), block.reading.names
+    tokens, names = _new_tokens(len(block.ids())), block.reading.names
     places = [(name.lower(), names.index(name)) for name in ("FORM", "LEMMA", "UPOS") if name in names]
     more = [(name, at) for at, name in enumerate(names) if name not in COLUMNS]
     token: Token
@@ -54,47 +57,58 @@ def _lazy_tokens(block: Block) -> list[Token]:
     return tokens
 
 
-def _brief_tokens(block: Block, piece: Piece, rows: slice) -> list[Token]:
+def _new_tokens(number: int, kind: type[Token] = Token) -> list[Token]:
+    return list(map(kind.__new__, repeat(kind, number)))
+
+
+def _tokens(origin: Origin | Block, piece: Piece, first: int, last: int) -> list[Token]:
+    """The tokens of sentences of a piece; none if a cell cannot be read.
+
+    Its token tells of such a cell, when it is asked for it.
+    """
+    ids = piece.ids[first:last]
+    start, end = piece.ends[first] - len(ids[0]), piece.ends[last - 1]
+    if not piece.whole:
+        columns = [piece.column(at, start, end) for at in (1, 2, 3)]
+        return _brief_tokens(origin, start, ids, columns)
+    columns = [piece.column(at, start, end) for at in range(1, 6)]
+    try:
+        return _typed_tokens(origin, start, ids, columns)
+    except CellError:
+        return []
+
+
+def _brief_tokens(
+    origin: Origin | Block, start: int, ids: list[Sequence[Id]], columns: list[list[str]]
+) -> list[Token]:
     """Form, lemma and UPOS; the others when they are asked for."""
-    tokens = _new_tokens(block)
-    columns = [piece.column(at, rows.start, rows.stop) for at in (1, 2, 3)]
+    tokens = _new_tokens(len(columns[0]))
     # Where a loop's targets are attributes nothing is named twice: here is where the time goes.
     token: Token
     for token, token.id, token._row, token.form, token.lemma, token.upos in zip(
-        tokens, block.ids(), count(), *columns, strict=False
+        tokens, chain.from_iterable(ids), count(start), *columns, strict=False
     ):
-        token._block, token._later = block, None
+        token._block, token._later = origin, None
     return tokens
 
 
-def _typed_tokens(block: Block, piece: Piece, rows: slice) -> list[Token]:
+def _typed_tokens(
+    origin: Origin | Block, start: int, ids: list[Sequence[Id]], columns: list[list[str]]
+) -> list[Token]:
     """Everything.
 
     Raises:
-        CellError: a cell cannot be read.
+        CellError: a cell that cannot be read.
     """
-    tokens = _new_tokens(block, _Whole)
-    columns = [piece.column(at, rows.start, rows.stop) for at in range(1, 7)]
-    try:
-        _fill(tokens, block, columns)
-    except KeyError:
-        tables: list[Known[Any]] = [TAGS, RELATIONS, DEPS, MISC]
-        for known, texts in zip(tables, columns[2:], strict=True):
-            known.learn(texts)
-        _fill(tokens, block, columns)
-    return tokens
-
-
-def _fill(tokens: Iterable[Any], block: Block, columns: list[list[str]]) -> None:
-    tags_of, relation_of, deps_of, misc_of = TAGS.values, RELATIONS.values, DEPS.values, MISC.values
+    tokens: list[Any] = _new_tokens(len(columns[0]), _Whole)
     token: _Whole
-    for token, token.id, token._row, token.form, token.lemma, tags, relation, deps, misc in zip(
-        tokens, block.ids(), count(), *columns, strict=False
+    for token, token.id, token._row, token.form, token.lemma, tags, relations, misc in zip(
+        tokens, chain.from_iterable(ids), count(start), *columns, strict=False
     ):
-        token._block, token._later = block, None
-        token.upos, token.xpos, feats = tags_of[tags]
+        token._block, token._later = origin, None
+        token.upos, token.xpos, feats = TAGS[tags]
         token.feats = feats.copy() if feats else {}
-        token.head, token.deprel, same, pair = relation_of[relation]
-        # Mostly DEPS say the same as HEAD and DEPREL, which is quicker to see than to look up.
-        token.deps = [pair] if deps == same else [*deps_of[deps]]
-        token.misc = {} if misc == "_" else misc_of[misc].copy()
+        token.head, token.deprel, deps = RELATIONS[relations]
+        token.deps = [*deps]
+        token.misc = {} if misc == "_" else MISC[misc].copy()
+    return tokens

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from dlctl.data.conllu_blocks import Block
+from dlctl.data.conllu_blocks import Block, Origin
 from dlctl.data.conllu_cells import (
     COLUMNS,
     CellError,
@@ -55,7 +55,8 @@ class Token:
     misc: Misc
     # The number of the row that was read; or a row with what was set as text and is not read yet.
     _row: int | tuple[str, ...]
-    _block: Block | None
+    # Where it was read: its sentence alone, or cut up with others.
+    _block: Block | Origin | None
     # What was asked for or set, by attribute; and by column what stands in for a cell that cannot be read.
     _later: dict[str, Any] | None
 
@@ -104,7 +105,7 @@ class Token:
             return self._row[names.index(column)]
         if self._block is None or column not in names:
             return "_"
-        return self._block.rows()[self._row][names.index(column)]
+        return self._block.row(self._row)[names.index(column)]
 
     def _value(self, column: str, text: str) -> Any:
         """What a cell's text is worth."""
