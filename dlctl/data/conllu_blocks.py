@@ -243,7 +243,7 @@ class Piece:
         cells: the cells of all rows one after the other, with what stood between two rows before each.
         ends: the row after the last of every sentence.
         width: how many of them there are for a row.
-        whole: whether they are all cells, with UPOS to FEATS in one text and HEAD to DEPS in another; or those
+        whole: whether all cells are there, UPOS to FEATS as one text and HEAD to DEPS as another; or those
             up to UPOS.
 
     Attributes:

@@ -103,12 +103,11 @@ def csv_rows(sentence: Sentence) -> bytes:
     form = columns.index("FORM") if "FORM" in columns else None
     lemma = columns.index("LEMMA") if "LEMMA" in columns else None
     rows = []
-    for token in sentence.tokens:
-        cells = token.cells(columns)
+    for id_, cells in zip(sentence.ids, sentence.rows, strict=True):
         row = ["" if text == "_" else text for text in cells]
         if form is not None and cells[form] == "_":
             row[form] = "_"
-            if lemma is not None and token.is_word:
+            if lemma is not None and isinstance(id_, int):
                 row[lemma] = cells[lemma]
         rows.append((*place, *row))
     csv.writer(out, lineterminator="\n").writerows(rows)

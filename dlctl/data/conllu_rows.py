@@ -31,14 +31,15 @@ def tokens_of(block: Block) -> list[Token]:
     if piece is None:
         piece = block.cut_alone() if block.reading.names is COLUMNS else None
         return (_tokens(block, piece, 0, 1) if piece else []) or _lazy_tokens(block)
-    if block.start < piece.first or block.start >= piece.end:
+    start, end = block.start, block.end
+    if start < piece.first or start >= piece.end:
         last = block.number + 1
-        if block.start == piece.end:
-            last = max(last, bisect_right(piece.ends, block.start + _ROWS))
-        piece.first, piece.end = block.start, piece.ends[last - 1]
+        if start == piece.end:
+            last = max(last, bisect_right(piece.ends, start + _ROWS))
+        piece.first, piece.end = start, piece.ends[last - 1]
         piece.tokens = _tokens(piece.origin, piece, block.number, last)
-    tokens = piece.tokens[block.start - piece.first : block.end - piece.first]
-    if block.end == piece.end:
+    tokens = piece.tokens[start - piece.first : end - piece.first]
+    if end == piece.end:
         piece.tokens = []  # who keeps a sentence does not keep the tokens of others
     return tokens or _lazy_tokens(block)
 
@@ -109,6 +110,6 @@ def _typed_tokens(
         token.upos, token.xpos, feats = TAGS[tags]
         token.feats = feats.copy() if feats else {}
         token.head, token.deprel, deps = RELATIONS[relations]
-        token.deps = [*deps]
+        token.deps = deps.copy()
         token.misc = {} if misc == "_" else MISC[misc].copy()
     return tokens

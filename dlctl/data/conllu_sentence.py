@@ -75,6 +75,17 @@ class Sentence:
         """The ids of all rows; asking for them alone is quick."""
         return [*self._block.ids()] if self._tokens is None else [token.id for token in self._tokens]
 
+    @property
+    def rows(self) -> list[list[str]]:
+        """The cells of all rows, as text.
+
+        Raises:
+            ValueError: a value that no cell can hold.
+        """
+        if self._tokens is None:
+            return [row.copy() for row in self._block.rows()]
+        return [token.cells(self.columns) for token in self._tokens]
+
     def column(self, name: str) -> list[str]:
         """A column of the words, as text."""
         if self._tokens is None:
@@ -158,14 +169,11 @@ class Sentence:
         return "\n".join([*map(_comment, comments), *self._rows()])
 
     def _rows(self) -> list[str]:
-        block = self._block
-        if self._tokens is None:
-            return ["\t".join(row) for row in block.rows()]
-        names = self.columns
-        ids = [str(token.id) for token in self._tokens]
-        if "ID" in names and not in_order(ids):
-            raise ValueError(f"these ids are no sentence: {' '.join(ids) or 'there are none'}")
-        return ["\t".join(token.cells(names)) for token in self._tokens]
+        if self._tokens is not None and "ID" in self.columns:
+            ids = [str(token.id) for token in self._tokens]
+            if not in_order(ids):
+                raise ValueError(f"these ids are no sentence: {' '.join(ids) or 'there are none'}")
+        return ["\t".join(row) for row in self.rows]
 
     def __bytes__(self) -> bytes:
         return str(self).encode()

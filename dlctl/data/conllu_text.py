@@ -74,7 +74,7 @@ def table(sentence: Sentence, width: int | None = None) -> list[Line]:
         width: columns of the terminal; where they are too few, features and the like go below their word.
     """
     names = sentence.columns
-    rows = [token.cells(names) for token in sentence.tokens]
+    rows = sentence.rows
     used = [name for at, name in enumerate(names) if any(row[at] != "_" for row in rows)]
     held = {name: names.index(name) for name in used}
     widths = {
