@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule
-from omegaconf import DictConfig
+from lightning.pytorch import LightningDataModule, Trainer
+from omegaconf import DictConfig, OmegaConf
 
 from dlctl.errors import ConfigError
 from dlctl.files import atomic_write
@@ -19,6 +20,7 @@ from dlctl.runs.manifest import finite
 from dlctl.runs.record import Run
 
 Row = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 def predict(
@@ -57,11 +59,21 @@ def predict(
     own = _writer(datamodule, output, suffix)
     model = build.model(cfg)
     checkpoints.fits(state, model, checkpoint)
-    trainer = build.trainer(cfg, build.callbacks(cfg), [], checkpoint if trust else None)
+    trainer = _trainer(cfg, checkpoint if trust else None)
     run.note(device=keeper.device(trainer))
     show_split(datamodule, split, "predict_dataloader")
     batches = trainer.predict(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     return output, _write(batches or [], output, own)
+
+
+def _trainer(cfg: DictConfig, trust: Path | None) -> Trainer:
+    """The Trainer on one device, whatever the run had: of several each would keep its own rows."""
+    built = build.trainer(cfg, build.callbacks(cfg), [], trust)
+    if built.world_size == 1:
+        return built
+    log.warning(f"predicting on one device, not on {built.world_size}: rows stay complete and in order")
+    alone = {**cfg.trainer, "devices": 1, "num_nodes": 1, "strategy": "auto"}
+    return build.trainer(OmegaConf.create({"trainer": alone}), build.callbacks(cfg), [], trust)
 
 
 def _write(batches: Sequence[Any], output: Path, own: Callable[..., Any] | None) -> int:

@@ -105,3 +105,14 @@ def test_full_disk_ends_in_one_line_and_keeps_the_last_checkpoint(dlctl: Dlctl, 
         torch.load(small_disk / "run/checkpoints" / name, weights_only=True)
     assert json.loads((small_disk / "run/run.json").read_text())["status"] == "failed"
     assert dlctl.process("eval", str(small_disk / "run"), *QUIET, "--json").json["status"] == "done"
+
+
+def test_what_several_processes_learnt_one_predicts_whole(dlctl: Dlctl) -> None:
+    report = dlctl.process("train", "--exp", "tagger", *DDP, "trainer.max_epochs=2", *QUIET, "--json").json
+    assert report["metrics"]["test/acc"] > 0.8
+    files = ["alone.conllu", "as_trained.conllu"]
+    for file, words in zip(files, (("trainer=cpu", "trainer.devices=1"), ()), strict=True):
+        dlctl.process("predict", report["run"], "--output", file, *words, *QUIET)
+    alone, as_trained = ((dlctl.root / file).read_text(encoding="utf-8") for file in files)
+    assert alone.count("\n\n") > 50
+    assert as_trained == alone
