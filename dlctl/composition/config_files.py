@@ -86,6 +86,11 @@ def values(file: Path) -> Any:
     return _parsed(str(file), *_state(file))[1]
 
 
+def is_replaced(file: Path) -> bool:
+    """Whether something else is held in the place of a file for now."""
+    return file in _REPLACED.get()
+
+
 @contextmanager
 def replaced(contents: Mapping[Path, Any]) -> Iterator[None]:
     """Let files hold something else for a while, on top of what has been replaced already."""

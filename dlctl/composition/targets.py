@@ -1,7 +1,7 @@
 """Whether every ``_target_`` exists and takes what it is given, read from source where that tells."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from io import StringIO
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from dlctl.composition import source
-from dlctl.composition.annotations import annotation
+from dlctl.composition.annotations import Annotation, annotation
 from dlctl.composition.faults import blamed, first_line, meant
 from dlctl.composition.keys import Keys, at, dotted
 from dlctl.composition.signatures import Signature, signature
@@ -109,7 +109,8 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
         return _no_target(
             composed, keys, f"there is no '{absent.name}' in {absent.inside}", meant(full), full
         )
-    hint = meant(full) or f"pip install {absent.name}, or correct the name"
+    # What brings a package is not always called like it: sklearn, cv2.
+    hint = meant(full) or f"correct the name, or install what brings {absent.name}"
     message = f"there is no package '{absent.name}' (of {target})"
     if not full:
         message = f"the package '{absent.name}' is not installed"
@@ -154,22 +155,41 @@ def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator
     """
     for name, value in node.items():
         given = isinstance(value, list) or (isinstance(value, str) and "${" not in value and value != "???")
-        # 1e5 is how people write large whole numbers.
-        given = given or (isinstance(value, float) and not value.is_integer())
+        given = given or (isinstance(value, int | float) and not isinstance(value, bool))
         wanted = annotation(node["_target_"], name) if given and not str(name).startswith("_") else None
         nothing = wanted is not None and value == "None" and wanted.accepts(None)
         if wanted is None or (wanted.accepts(value) and not nothing) or _points(composed, (*keys, name)):
             continue
-        switch = ["true", "false"] if wanted.accepts(True) and not wanted.accepts(7) else []
-        words = [*wanted.literals(), *switch]
-        close = ["null"] if nothing else get_close_matches(str(value), words, n=3, cutoff=0.5)
-        number = wanted.accepts(7) or wanted.accepts(0.5)
+        number, close = _is_number(wanted), ["null"] if nothing else _close(value, wanted)
         place = composed.blame((*keys, name)) if number or close else None
         # Without a place the command line set it, and overrides have been looked at one by one.
         if place is not None:
             key = dotted((*keys, name))
             message = f"'{value}' does not fit '{key}', which takes {wanted}"
-            yield blamed(composed, (*keys, name), message, "value", meant(close), close)
+            hint = meant(close) if nothing else remedy(value, wanted)
+            yield blamed(composed, (*keys, name), message, "value", hint, close)
+
+
+def remedy(value: Any, wanted: Annotation) -> str:
+    """What to write for a value that does not fit."""
+    if close := _close(value, wanted):
+        return f"did you mean {' or '.join(close)}?"
+    with suppress(ValueError, TypeError, OverflowError):
+        number = float(value)
+        right = int(number) if number.is_integer() and wanted.accepts(7) else number
+        if wanted.accepts(right):
+            return f"did you mean {right}?" if isinstance(value, float) else f"without quotes: {right}"
+    return "write a number" if _is_number(wanted) else f"write what is one of {wanted}"
+
+
+def _is_number(wanted: Annotation) -> bool:
+    return wanted.accepts(7) or wanted.accepts(0.5)
+
+
+def _close(value: Any, wanted: Annotation) -> list[str]:
+    """The words that are allowed and that somebody may have meant."""
+    switch = ["true", "false"] if wanted.accepts(True) and not wanted.accepts(7) else []
+    return get_close_matches(str(value), [*wanted.literals(), *switch], n=3, cutoff=0.5)
 
 
 def _points(composed: "Composed", keys: Keys) -> bool:
@@ -182,24 +202,41 @@ def _arguments(
 ) -> Iterator[ConfigError]:
     """Arguments that the target does not know, and those that it lacks."""
     target, given = node["_target_"], [str(name) for name in node if not _is_hydras(str(name))]
-    for name in given:
-        if name in found.names or found.open or meant_for_hydra(name):
-            continue
+    unknown = [name for name in given if not (name in found.names or found.open or meant_for_hydra(name))]
+    # The Trainer's forty arguments would hide the message.
+    takes = f"it takes {', '.join(found.names)}" if 0 < len(found.names) <= 12 else None
+    left = [name for name in unknown if _is_left_over(composed, keys, name)]
+    if left:
+        message = (
+            f"{target} takes no argument {_and(left)}, left over from {composed.blame((*keys, left[0]))}"
+        )
+        gone = " ".join(f"~{dotted((*keys, name))}" for name in left)
+        hint = f"sections are merged: start from an option without it, or remove it: {gone}"
+        yield blamed(
+            composed, (*keys, "_target_"), message, "argument", f"{takes}\n{hint}" if takes else hint
+        )
+    for name in [each for each in unknown if each not in left]:
         close = get_close_matches(name, found.names, n=2, cutoff=0.6)
-        # The Trainer's forty arguments would hide the message.
-        takes = f"it takes {', '.join(found.names)}" if 0 < len(found.names) <= 12 else None
         message = f"{target} takes no argument '{name}'"
-        yield blamed(composed, (*keys, name), message, "argument", meant(close) or takes, close)
+        hint = meant(close) or takes or "leave it out"
+        yield blamed(composed, (*keys, name), message, "argument", hint, close)
     args = node.get("_args_")
     filled = {*given, *list(found.names)[: len(args) if isinstance(args, list) else 0]}
     lacking = [name for name, needed in found.names.items() if needed and name not in filled]
     # A misspelt argument is told as that, and not also as one that is missing.
-    unknown = [name for name in given if name not in found.names]
     lacking = [name for name in lacking if not get_close_matches(name, unknown, n=1, cutoff=0.6)]
     if lacking and not partial:
         hint = f"give a value: {lacking[0]}: VALUE; or, if code gives it later, _partial_: true"
         message = f"{target} needs {_and(lacking)}"
         yield blamed(composed, (*keys, "_target_"), message, "missing", hint, lacking)
+
+
+def _is_left_over(composed: "Composed", keys: Keys, name: str) -> bool:
+    """Whether an argument was given to another target, which a later file has replaced."""
+    argument, target = composed.blame((*keys, name)), composed.blame((*keys, "_target_"))
+    if argument is None or target is None:
+        return False
+    return composed.trail.rank(argument) < composed.trail.rank(target)
 
 
 def _is_hydras(name: str) -> bool:

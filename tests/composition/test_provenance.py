@@ -1,5 +1,6 @@
 """Behind every value stands the line or the override that set it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,36 @@ def unexplained(project: Project, name: str, *overrides: str) -> list[str]:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_value_of_every_experiment_is_found_where_it_stands(project: Project, experiment: str) -> None:
     assert unexplained(project, "train", f"experiment={experiment}") == []
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_value_of_hydras_own_settings_is_found_where_it_stands(
+    project: Project, experiment: str
+) -> None:
+    composed = compose(project, "train", [f"experiment={experiment}", "hydra.job.env_set={A: b}"])
+    wrong, told = [], 0
+    for fact in facts(composed, plain(composed, hydra=True)):
+        if isinstance(fact.by, Place):
+            text = fact.by.file.read_text()
+            # Texts of several lines are compared as a whole.
+            right = (
+                holds(fact.by, fact.keys, fact.value) if "\n" not in str(fact.value) else fact.value in text
+            )
+            wrong += [] if right else [f"{fact.keys} = {fact.value!r}: {fact.by}"]
+            told += 1
+        elif fact.keys[:4] == ("hydra", "job", "env_set", "A"):
+            assert fact.by == "hydra.job.env_set={A: b}"
+        else:
+            # What Hydra keeps in Python stands in no file.
+            name = str(fact.keys[-1] if isinstance(fact.keys[-1], str) else fact.keys[-2])
+            assert fact.by == "Hydra"
+            files = {
+                layer.file
+                for layer in composed.trail.layers
+                if layer.file and layer.package[:1] == ("hydra",)
+            }
+            assert not any(re.search(rf"^\s*{name}: *\S", file.read_text(), re.M) for file in files), fact
+    assert (wrong, told > 20) == ([], True)
 
 
 DEBUGS = [f"debug={file.stem}" for file in sorted((packaged_configs() / "debug").glob("*.yaml"))]
