@@ -25,17 +25,19 @@ class Parts:
         )
 
     def _lines(self, console: Console, width: int) -> list[Text]:
-        lines = [Text()]
+        lines, margin = [Text()], Text(" " * self.indent)
         for part in self.parts:
-            if lines[-1].cell_len + part.cell_len > width:
-                part = part[len(part.plain) - len(part.plain.lstrip()) :] if lines[-1] else part
-                lines += [Text(" " * self.indent)] if lines[-1] else []
-            if lines[-1].cell_len + part.cell_len <= width:
-                lines[-1].append_text(part)
-                continue
-            first, *more = part.wrap(console, width - self.indent)
-            lines[-1].append_text(first)
-            lines += [Text.assemble(" " * self.indent, each) for each in more]
+            if lines[-1] and lines[-1].cell_len + part.cell_len > width:
+                lines.append(margin.copy())
+                part = _stripped(part)
+            first, *more = part.wrap(console, width - lines[-1].cell_len) or [part]
+            lines[-1].append_text(part if not more else first)
+            rest = _stripped(part[len(first.plain) :])
+            lines += [margin + each for each in rest.wrap(console, width - self.indent)] if more else []
         for line in lines:
             line.rstrip()
         return lines
+
+
+def _stripped(text: Text) -> Text:
+    return text[len(text.plain) - len(text.plain.lstrip()) :]

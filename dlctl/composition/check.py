@@ -55,7 +55,7 @@ def faults(composed: Composed, *, imports: bool = True, searched: bool = False) 
         # The rest of the config can be looked at nevertheless.
         found = several(error)
         config = explain.plain(composed)
-    plain = explain.plain(composed)
+    plain = composed.plain()
     found += settings.faults(composed, others=imports)
     found += _unpackaged(composed)
     found += targets.faults(composed, config, imports=imports)
@@ -82,7 +82,7 @@ def _led_astray(found: list[DlctlError], roots: Sequence[DlctlError]) -> list[Dl
 def extras(composed: Composed) -> list[str]:
     """Notes on targets whose package comes with an extra that is not installed."""
     found = {}
-    for keys, value in walk(OmegaConf.to_container(composed.config, resolve=False)):
+    for keys, value in walk(composed.plain()):
         if keys[-1] == "_target_" and isinstance(value, str) and (extra := targets.uninstalled(value)):
             place = composed.blame(keys)
             where = f"{place}: " if place else ""

@@ -76,7 +76,12 @@ def outlined() -> Iterator[None]:
 
 def text(file: Path) -> str:
     """What a file says; bytes that are no UTF-8 become question marks."""
-    return file.read_text(encoding="utf-8", errors="replace")
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        if is_replaced(file):
+            return ""
+        raise
 
 
 def values(file: Path) -> Any:

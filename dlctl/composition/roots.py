@@ -41,7 +41,7 @@ def faults(composed: Composed, plain: dict[str, Any]) -> Iterator[ConfigError]:
 def lacking(composed: Composed) -> Iterator[ConfigError]:
     """What the config of a search needs and does not choose."""
     for part in _SEARCH[0]:
-        if not OmegaConf.is_dict(composed.config.get(part)):
+        if not OmegaConf.is_dict(composed.full.get(part)):
             file = composed.project.options("").get(composed.name)
             yield ConfigError(
                 f"the config of a search chooses no {part}",

@@ -16,6 +16,7 @@ from dlctl.errors import DlctlError
 
 # What no run reads: what searches and launchers need, and what Hydra's own command line shows.
 _OTHERS = ("sweep", "sweeper", "launcher", "help", "hydra_help", "hydra_logging")
+_HELP = ("help", "hydra_help")
 # Its keys belong to plugins, which bring names of their own.
 _PLUGINS = ("sweeper", "launcher", "callbacks")
 
@@ -34,6 +35,9 @@ def faults(composed: Composed, *, others: bool) -> list[DlctlError]:
         for keys, value in walk(read, ("hydra",)):
             # Where a run lies is asked for before all else.
             if not isinstance(value, str) or "${" not in value or keys[1] == "run":
+                continue
+            # Hydra's own texts, of every config: that what they name is there is seen at once.
+            if keys[1] in _HELP and all(at({"hydra": tree}, what) for _, what in references(keys, value)):  # type: ignore[arg-type]
                 continue
             try:
                 retried(composed.project, partial(told.resolve, composed.full, keys))

@@ -42,9 +42,9 @@ def faults(composed: Composed, plain: dict[str, Any]) -> Iterator[ConfigError]:
         composed: the config.
         plain: its values, unresolved.
     """
-    empty = _empty(composed.project)
+    empty, groups = _empty(composed.project), composed.choices
     for keys, value in walk(plain, lists=False):
-        group = len(keys) == 1 and keys[0] in composed.choices
+        group = len(keys) == 1 and keys[0] in groups
         word = isinstance(value, str) and "${" not in value and (group or _UNSPACED.fullmatch(value))
         if (word or (value is None and keys[-1] in empty)) and composed.blame(keys) is not None:
             yield from _replaced(composed, keys)

@@ -1,5 +1,7 @@
 """Whether every ``_target_`` exists and takes what it is given, read from source where that tells."""
 
+import ast
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from difflib import get_close_matches
@@ -22,6 +24,21 @@ if TYPE_CHECKING:
 
 # The keys that instantiate takes for itself.
 _MEANINGS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
+# Where Lightning keeps what belongs to a part of a config.
+_PLACES: dict[str | int, str] = {
+    "callbacks": "lightning.pytorch.callbacks",
+    "logger": "lightning.pytorch.loggers",
+    "trainer": "lightning.pytorch",
+}
+# What Lightning's Trainer took once, and what does the same today.
+_ONCE = {
+    "gpus": "accelerator: gpu with devices: N",
+    "tpu_cores": "accelerator: tpu with devices: N",
+    "checkpoint_callback": "enable_checkpointing",
+    "resume_from_checkpoint": "dlctl train --ckpt PATH",
+    "replace_sampler_ddp": "use_distributed_sampler",
+    "weights_summary": "enable_model_summary",
+}
 # The parts of a config that dlctl instantiates.
 _OURS = ("model", "data", "datamodule", "callbacks", "logger", "trainer")
 
@@ -96,11 +113,16 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
         absent = source.absent(target)
     except SyntaxError as error:
         return _no_target(composed, keys, f"{error.filename}:{error.lineno}: {error.msg}")
+    found = source.locate(target) if absent is None else None
+    if found and isinstance(found[1], ast.Module):
+        return _no_target(composed, keys, f"{target} is a module and no class", *_inside(target))
     if absent is None:
-        wrong = _cannot_import(target) if imports and source.locate(target) is None else None
+        wrong = _cannot_import(target) if imports and found is None else None
         return _no_target(composed, keys, wrong[0], meant(wrong[1]), wrong[1]) if wrong else None
     if uninstalled(target):
         return None
+    if "." not in target:
+        return _no_target(composed, keys, f"'{target}' is no path of a class", *_in_full(keys, target))
     close = get_close_matches(absent.name, absent.known, n=2, cutoff=0.6 if absent.inside else 0.9)
     before = f"{absent.inside}." if absent.inside else ""
     rest = target.removeprefix(f"{before}{absent.name}")
@@ -115,6 +137,24 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
     if not full:
         message = f"the package '{absent.name}' is not installed"
     return blamed(composed, (*keys, "_target_"), message, "package" if not full else "target", hint, full)
+
+
+def _inside(target: str) -> tuple[str, list[str]]:
+    """What to write for a module: the class in it that is called most like it."""
+    module = source.parsed(target)
+    body = module.tree.body if module else ()
+    classes = {each.name.lower(): f"{target}.{each.name}" for each in body if isinstance(each, ast.ClassDef)}
+    name = target.rpartition(".")[2].replace("_", "")
+    found = [classes[each] for each in get_close_matches(name, classes, n=1, cutoff=0)]
+    return meant(found) or "write it in full: package.module.Class", found
+
+
+def _in_full(keys: Keys, name: str) -> tuple[str, list[str]]:
+    """What to write for a class without its module; where Lightning has one of the name, that."""
+    full = f"{_PLACES[keys[0]]}.{name}" if keys and keys[0] in _PLACES else None
+    if full and source.absent(full) is None:
+        return f"did you mean {full}?", [full]
+    return "write it in full: package.module.Class", []
 
 
 def _no_target(
@@ -161,7 +201,8 @@ def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator
         if wanted is None or (wanted.accepts(value) and not nothing) or _points(composed, (*keys, name)):
             continue
         number, close = _is_number(wanted), ["null"] if nothing else _close(value, wanted)
-        place = composed.blame((*keys, name)) if number or close else None
+        known = number or close or _as_list(value, wanted)
+        place = composed.blame((*keys, name)) if known else None
         # Without a place the command line set it, and overrides have been looked at one by one.
         if place is not None:
             key = dotted((*keys, name))
@@ -174,12 +215,20 @@ def remedy(value: Any, wanted: Annotation) -> str:
     """What to write for a value that does not fit."""
     if close := _close(value, wanted):
         return f"did you mean {' or '.join(close)}?"
+    if listed := _as_list(value, wanted):
+        return f"did you mean {listed}?"
     with suppress(ValueError, TypeError, OverflowError):
         number = float(value)
         right = int(number) if number.is_integer() and wanted.accepts(7) else number
         if wanted.accepts(right):
             return f"did you mean {right}?" if isinstance(value, float) else f"without quotes: {right}"
     return "write a number" if _is_number(wanted) else f"write what is one of {wanted}"
+
+
+def _as_list(value: Any, wanted: Annotation) -> str | None:
+    """The numbers of ``(0.9, 0.999)``, which YAML takes for a word, as a list; None if a list will not do."""
+    numbers = isinstance(value, str) and re.fullmatch(r"\(?\s*([\d.e-]+(?:\s*,\s*[\d.e-]+)+),?\s*\)?", value)
+    return f"[{numbers[1]}]" if numbers and wanted.accepts([1]) else None
 
 
 def _is_number(wanted: Annotation) -> bool:
@@ -218,7 +267,8 @@ def _arguments(
     for name in [each for each in unknown if each not in left]:
         close = get_close_matches(name, found.names, n=2, cutoff=0.6)
         message = f"{target} takes no argument '{name}'"
-        hint = meant(close) or takes or "leave it out"
+        once = f"today that is {_ONCE[name]}" if name in _ONCE and target.endswith("Trainer") else None
+        hint = once or meant(close) or takes or "leave it out"
         yield blamed(composed, (*keys, name), message, "argument", hint, close)
     args = node.get("_args_")
     filled = {*given, *list(found.names)[: len(args) if isinstance(args, list) else 0]}

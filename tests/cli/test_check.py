@@ -540,10 +540,20 @@ MEANT = [
      "not YAML: a value with a colon and a space in it must be quoted", "a: ${oc.env:X,{a: 1}}"),
     ("experiment/own", "# @package _global_\nwhere: ${nowhere.where}\n", 2,
      "'where' cannot be resolved: there is no key 'nowhere.where'", "give it a value: where=VALUE"),
+    ("model/own", "defaults: [mnist, _self_]\noptimizer:\n  betas: (0.9, 0.999)\n", 3,
+     "'(0.9, 0.999)' does not fit 'model.optimizer.betas'", "did you mean [0.9, 0.999]?"),
+    ("data/own", "defaults: [mnist_mini, _self_]\ntrain_val_test_split: 7000, 1000, 2000\n", 2,
+     "'7000, 1000, 2000' does not fit 'data.train_val_test_split'", "did you mean [7000, 1000, 2000]?"),
+    ("model/own", "defaults: [mnist, _self_]\n_target_: dlctl.models.mnist_module\n", 2,
+     "dlctl.models.mnist_module is a module and no class", "did you mean dlctl.models.mnist_module.MNISTLitModule?"),
+    ("callbacks/own", "lr: {_target_: LearningRateMonitor}\n", 1,
+     "'LearningRateMonitor' is no path of a class", "did you mean lightning.pytorch.callbacks.LearningRateMonitor?"),
+    ("trainer/own", "defaults: [default, _self_]\ngpus: 1\n", 2,
+     "lightning.pytorch.trainer.Trainer takes no argument 'gpus'", "today that is accelerator: gpu with devices: N"),
     ("sweep", "defaults: [{sampler: tpe}, {pruner: median}]\nn_trials: 20\n", 2, "'n_trials' is read by nothing", "did you mean trials?"),
     ("sweep", "defaults: [{sampler: tpe}]\ntrials: 20\n", 1, "the config of a search chooses no pruner",
      "add to its defaults list: - pruner: OPTION (dlctl list pruner)"),
-    ("pretrain", "defaults: [{model: mnist}, {trainer: cpu}, _self_]\ntaks_name: x\n", 2, "'taks_name' is read by nothing", "did you mean task_name?"),
+    ("pretrain", "defaults: [{model: mnist}, {trainer: cpu}, {paths: default}, _self_]\ntaks_name: x\n", 2, "'taks_name' is read by nothing", "did you mean task_name?"),
 ]  # fmt: skip
 
 
@@ -569,7 +579,7 @@ def test_what_only_looks_like_a_mistake_is_none(dlctl: Dlctl) -> None:
         "experiment/own",
         "# @package _global_\ncallbacks:\n  lr:\n    logging_interval: step\n  early_stopping:\n"
         "model:\n  scheduler: null\ntrainer:\n  strategy: ddp\n  max_time:\ndefault: [1, 2]\nurl: a:b\n"
-        "empty:\ntrain: yes\ntest: ${train}\nseed: ${oc.decode:3}\nlogger:\n  csv:\n    _target_: dlctl.utils.csv_logger.CSVLogger\n",
+        "empty:\ntrain: yes\ntest: ${train}\nseed: '${oc.decode:\"3\"}'\nlogger:\n  csv:\n    _target_: dlctl.utils.csv_logger.CSVLogger\n",
     )
     write(dlctl, "experiment/off", "# @package _global_\ncallbacks: null\nlogger: ~\ntags: [a:b]\n")
     err = dlctl("check", "--exp", "own", code=3).err

@@ -232,7 +232,7 @@ def test_long_lines_break_between_their_parts_on_a_terminal(dlctl: Dlctl) -> Non
         "├── _target_: lightning.pytorch.trainer.Trainer  dlctl:trainer/default.yaml:4\n"
         "├── default_root_dir: ${paths.output_dir}  dlctl:trainer/default.yaml:6\n"
         "│       -> paths.output_dir (dlctl:paths/default.yaml:11)\n"
-        "│       = "
+        "│       ="
     ) in shown
     assert _at_a_terminal(dlctl, 80, *words, "--diff", "example") == (
         "model.optimizer.lr: 0.002 -> 0.1\n"
@@ -244,14 +244,17 @@ def test_long_lines_break_between_their_parts_on_a_terminal(dlctl: Dlctl) -> Non
         'lines: (none) -> "one\\ntwo\\n"\n'
     )
     assert _at_a_terminal(dlctl, 80, *words, "--history", "notes") == (
-        "notes: A sentence that somebody wrote about this experiment and why it was\n"
-        "     done, longer than any line.\n"
-        "  1. A sentence that somebody wrote about this experiment and why it was\n"
-        "     done, longer than any line.  configs/experiment/mine.yaml:6\n"
+        "notes: A sentence that somebody wrote about this experiment and why it was done,\n"
+        "     longer than any line.\n"
+        "  1. A sentence that somebody wrote about this experiment and why it was done,\n"
+        "     longer than any line.  configs/experiment/mine.yaml:6\n"
         "     experiment: mine in dlctl:train.yaml:16, chosen by experiment=mine\n"
     )
     # Wide enough for the sentence, and in a pipe, nothing is broken.
-    line = "notes: (none) -> A sentence that somebody wrote about this experiment and why it was done, longer than any line."
+    sentence = (
+        "A sentence that somebody wrote about this experiment and why it was done, longer than any line."
+    )
+    line = f"notes: (none) -> {sentence}"
     assert line in _at_a_terminal(dlctl, 120, *words, "--diff", "example").splitlines()
     assert line in dlctl(*words, "--diff", "example").out.splitlines()
     assert dlctl(*words, "--diff", "example", "--package", "notes").out == f"{line}\n"
@@ -262,8 +265,8 @@ def test_messages_break_between_words_on_a_terminal_and_stay_indented(dlctl: Dlc
     assert shown == (
         "error: 'abc' does not fit 'model.optimizer.lr', which takes\n"
         "    float | Tensor\n"
-        "  did you mean 'model.optimizer.lr=0.001' (= 0.001, set\n"
-        "    in dlctl:model/mnist.yaml:17)?\n"
+        "  did you mean 'model.optimizer.lr=0.001' (= 0.001, set in\n"
+        "    dlctl:model/mnist.yaml:17)?\n"
         "  to insist: ++model.optimizer.lr=abc\n"
         "1 fault in 1 config\n"
     )
