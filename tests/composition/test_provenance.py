@@ -8,7 +8,7 @@ import yaml
 
 from dlctl.composition.compose import compose
 from dlctl.composition.explain import facts, plain
-from dlctl.composition.keys import Keys, at
+from dlctl.composition.keys import Keys, at, walk
 from dlctl.project import Place, Project, packaged_configs
 
 EXPERIMENTS = sorted(file.stem for file in (packaged_configs() / "experiment").glob("*.yaml"))
@@ -67,12 +67,13 @@ def test_every_value_of_hydras_own_settings_is_found_where_it_stands(
     for fact in facts(composed, plain(composed, hydra=True)):
         if isinstance(fact.by, Place):
             text = fact.by.file.read_text()
-            # Texts of several lines are compared as a whole, and an empty file makes an empty section.
-            if fact.value == {} or "\n" in str(fact.value):
-                right = fact.value in (
-                    yaml.safe_load(text) or {},
-                    fact.value if str(fact.value) in text else ...,
-                )
+            # An empty file makes an empty section, and of a text of several lines the key is on the line.
+            if fact.value == {}:
+                right = not yaml.safe_load(text)
+            elif "\n" in str(fact.value):
+                line = text.splitlines()[fact.by.line - 1]
+                said = [value for _, value in walk(yaml.safe_load(text))]
+                right = line.startswith(f"{fact.keys[-1]}: |") and fact.value in said
             else:
                 right = holds(fact.by, fact.keys, fact.value)
             wrong += [] if right else [f"{fact.keys} = {fact.value!r}: {fact.by}"]
