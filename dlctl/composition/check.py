@@ -196,6 +196,7 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
             continue
         message = f"'{dotted(keys)}' names {shown(path)}, which does not exist"
         hint = "paths are relative to the folder in which dlctl is started"
+        hint = "make it, or correct the path" if path.is_absolute() else hint
         # Data need not lie on every machine that checks the configs.
         topic = "data" if _is_data(config, path) else "path"
         yield told.blamed(composed, keys, message, topic, hint)

@@ -91,7 +91,8 @@ def unresolvable(
             failed[keys] = reason
     found: list[DlctlError] = []
     for keys, why in failed.items():
-        if not any(other in failed for other in _named(plain, keys)):
+        above = (other[:count] for other in _named(plain, keys) for count in range(1, len(other) + 1))
+        if not any(other in failed for other in above):
             found.append(unresolved(composed, keys, why))
     for circle in _circles(plain, failed):
         last = max(circle, key=lambda keys: _age(composed, keys))

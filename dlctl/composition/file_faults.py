@@ -41,7 +41,10 @@ def by_itself(file: Path) -> Iterator[ConfigError]:
 def _misshapen(file: Path, line: int, message: str) -> ConfigError:
     hint = "an entry is written '- group: option' or '- config'"
     if "keyword" in message:
-        hint = meant(close(message.split("'")[1], ["override", "optional"])) or "leave it out"
+        odd = message.split("'")[1]
+        hint = meant(close(odd, ["override", "optional"])) or "leave it out"
+        if odd.startswith("/"):
+            hint = f"a colon belongs behind a group: - override {odd}: OPTION"
     return ConfigError(message, hint=hint, place=Place(file, line), topic="defaults")
 
 

@@ -255,5 +255,7 @@ def _mismatch(inside: Path | None, error: Exception) -> ConfigError | None:
             found = next(filter(None, (config_files.find(tree, way) for way in ways)), None)
         place = Place(inside, found[1]) if inside and found else None
         hint = f"dlctl show-config --package {key.rpartition('.')[0]} shows what there is"
+        if match := re.match(r"hydra\.(launcher|sweeper)\.", key):
+            hint = f"choose one that takes it, in the defaults list: - override /hydra/{match[1]}: OPTION"
         return ConfigError(f"'{key}': {reason}", hint=hint, key=key, place=place, topic="value")
     return None

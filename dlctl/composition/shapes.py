@@ -23,8 +23,8 @@ from dlctl.errors import ConfigError
 from dlctl.project import Place, Project
 
 _SECTION, _LIST, _EMPTY, _WORD = "a section", "a list", "empty", "a word"
-# lin1_size:64, where a space is missing; but not https://...
-_UNSPACED = re.compile(r"([A-Za-z_]\w*):([^\s/:][^:]*)")
+# lin1_size:64, where a space is missing, but not https://...; and size = 3.
+_UNSPACED = re.compile(r"([A-Za-z_]\w*)(?::(?=[^\s/:])|\s*=\s*)([^:=]+)")
 
 
 class Said(NamedTuple):
@@ -66,7 +66,7 @@ def _replaced(composed: Composed, keys: Keys) -> Iterator[ConfigError]:
             "its values go below it, indented",
         )
         if match := _UNSPACED.fullmatch(value):
-            hint = f"a space belongs behind the colon: {match[1]}: {match[2]}"
+            hint = f"a colon and a space belong between them: {match[1]}: {match[2]}"
         elif value in composed.project.options(key):
             hint = f"to choose an option, in the defaults list: - override /{key}: {value}"
     yield ConfigError(message, hint=hint, key=key, place=place, topic="value")

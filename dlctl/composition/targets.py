@@ -214,7 +214,8 @@ def _misfits(composed: "Composed", keys: Keys, node: dict[str, Any]) -> Iterator
 def remedy(value: Any, wanted: Annotation) -> str:
     """What to write for a value that does not fit."""
     if close := _close(value, wanted):
-        return f"did you mean {' or '.join(close)}?"
+        same = isinstance(value, str) and close[0] == value.lower()
+        return f"without quotes: {close[0]}" if same else f"did you mean {' or '.join(close)}?"
     if listed := _as_list(value, wanted):
         return f"did you mean {listed}?"
     with suppress(ValueError, TypeError, OverflowError):
