@@ -84,9 +84,16 @@ class Project:
         return dict(sorted(found.items()))
 
 
+# Where Hydra keeps its own configs, in its package.
+HYDRA = "conf/hydra"
+
+
 @dataclass(frozen=True)
 class Place:
-    """A line, printed as ``configs/train.yaml:7``; of dlctl's own configs as ``dlctl:train.yaml:7``."""
+    """A line, printed as ``configs/train.yaml:7``; of dlctl's own configs as ``dlctl:train.yaml:7``.
+
+    Those of Hydra are ``hydra:help/default.yaml:2``.
+    """
 
     file: Path
     line: int
@@ -95,6 +102,8 @@ class Place:
         packaged = packaged_configs()
         if self.file.is_relative_to(packaged) and not packaged.is_relative_to(Path.cwd()):
             return f"dlctl:{self.file.relative_to(packaged)}:{self.line}"
+        if f"/hydra/{HYDRA}/" in self.file.as_posix():
+            return f"hydra:{self.file.as_posix().rpartition(f'/{HYDRA}/')[2]}:{self.line}"
         return f"{shown(self.file)}:{self.line}"
 
 

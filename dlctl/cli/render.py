@@ -41,13 +41,15 @@ def error(fault: DlctlError, *, as_json: bool) -> None:
         return
     from rich.text import Text
 
+    from dlctl.cli.parts import Parts
+
     out = console(stderr=True)
     for each in faults:
         where = f"{each.place}: " if each.place else ""
         what = redact.text(f"{where}{each.message}")
-        out.print(Text.assemble(("error:", "bold red"), f" {what}"))
+        out.print(Parts([Text.assemble(("error:", "bold red"), f" {what}")]))
         for line in (each.hint or "").splitlines():
-            out.print(f"  {redact.text(line)}", markup=False)
+            out.print(Parts([Text(f"  {redact.text(line)}")]))
 
 
 def _fact(fault: DlctlError) -> dict[str, Any]:

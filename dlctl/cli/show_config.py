@@ -8,7 +8,7 @@ import typer
 
 from dlctl.cli import complete, options, render, views
 from dlctl.errors import ConfigError, NotFoundError, UsageError
-from dlctl.project import Place, Project
+from dlctl.project import HYDRA, Place, Project
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
@@ -120,8 +120,10 @@ def _origins(composed: "Composed", part: Any, keys: "Keys", format: Format) -> N
         print(views.commented(part, told), end="")
     else:
         render.console().print(views.tree(part, dotted(keys) or composed.name, told))
-    if any(each.startswith("dlctl:") for each in told.values()):
+    if any(each[0].startswith("dlctl:") for each in told.values()):
         render.note(f"dlctl: is {composed.project.packaged}")
+    if any(each[0].startswith("hydra:") for each in told.values()):
+        render.note(f"hydra: is {HYDRA} in the package hydra")
 
 
 def _print_json(value: Any) -> None:
@@ -160,22 +162,23 @@ def _history(composed: "Composed", key: str, format: Format) -> None:
         history = [{"value": step.value, **_by(composed, step.by), "why": step.why} for step in steps]
         render.as_json({"key": key, "value": value, "removed": removed, "history": history})
         return
-    from rich.padding import Padding
     from rich.text import Text
 
+    from dlctl.cli.parts import Parts
+
     out = render.console()
-    out.print(f"{key}: ", markup=False, style="bold", end="")
-    shown = REMOVED if removed else views.flow(value) if not isinstance(value, dict) else ""
-    out.print(shown, soft_wrap=True)
+    shown = REMOVED if removed else views.inline(value) if not isinstance(value, dict) else ""
+    out.print(Parts([Text.assemble((f"{key}: ", "bold"), shown)], indent=5))
     for number, step in enumerate(steps, 1):
         what = step.value if step.key == key else f"{step.key}: {step.value}"
-        won = number == len(steps)
-        out.print(redact.text(f"{number:>3}. {what}"), markup=False, style="bold" if won else "", end="  ")
-        out.print(redact.text(str(step.by)), markup=False, style="cyan")
+        what = redact.text(" ".join(f"{number:>3}. {what}".splitlines()))
+        by = Text(redact.text(f"  {step.by}"), style="cyan")
+        out.print(Parts([Text(what, style="bold" if number == len(steps) else ""), by], indent=5))
         for line in step.why.split(" < "):
-            text = Text(redact.text(line), style="dim")
-            # At a terminal it may go on below, in its column.
-            out.print(Padding(text, (0, 0, 0, 5), expand=False) if out.is_terminal else Text("     ") + text)
+            first, *more = redact.text(line).split(" chosen by ")
+            parts = [first, *(f" chosen by {each}" for each in more)]
+            parts[0] = f"     {first}"
+            out.print(Parts([Text(part, style="dim") for part in parts], indent=7))
     if not steps:
         out.print("     set by Hydra itself", style="dim")
 
@@ -219,7 +222,7 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
             raise ConfigError(f"'{other}' was made by no run of yours here", hint="leave out --resolve")
         old = load(project, folder)
     ours, keys = _part(composed, package, resolve=resolve)
-    theirs = at(explain.plain(old, resolve=resolve), keys)
+    theirs = at(explain.plain(old, resolve=resolve), keys, ...)
     found = differences(theirs, ours, keys)
     if format == "json":
         entries = [
@@ -231,9 +234,8 @@ def _diff(composed: "Composed", other: str, package: str | None, *, resolve: boo
     if not found:
         render.note(f"no difference from {other}")
     out = render.console()
-    for key, old_value, new_value in found:
-        out.print(f"{key}: ", markup=False, style="bold", end="")
-        out.print(f"[red]{views.flow(old_value)}[/] -> [green]{views.flow(new_value)}[/]", soft_wrap=True)
+    for difference in found:
+        out.print(views.changed(*difference))
 
 
 def _run(project: Project, name: str) -> "Run":

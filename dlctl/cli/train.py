@@ -162,8 +162,6 @@ def _refuse_faults(composed: "Composed") -> None:
     """Tell everything that is known to be wrong with the config before torch is imported."""
     from dlctl.composition import check, unused
 
-    if settings := unused.unused(composed):
-        render.note(f"dlctl has no use for {', '.join(settings)}")
     composed.resolve(composed.run_dir())
     try:
         found = check.faults(composed, imports=False)
@@ -175,6 +173,8 @@ def _refuse_faults(composed: "Composed") -> None:
     # Data may be fetched when the run starts; a new key may be meant, and an annotation untrue.
     doubtful = [fault for fault in found if fault.topic in ("path", "data", "key", "value")]
     raise_all([fault for fault in found if fault not in doubtful])
+    if settings := unused.unused(composed):
+        render.note(f"dlctl has no use for {', '.join(settings)}")
     for note in [*(f"{each.place or 'config'}: {each.message}" for each in doubtful), *notes]:
         render.note(note)
 

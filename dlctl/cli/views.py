@@ -1,5 +1,7 @@
 """How ``show-config`` draws configs: as trees for a terminal, as commented YAML for a pipe."""
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlctl import redact
@@ -9,6 +11,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
+    from dlctl.cli.parts import Parts
     from dlctl.composition.explain import Fact
     from dlctl.composition.keys import Keys
     from dlctl.composition.provenance import Layer
@@ -23,40 +26,46 @@ def yaml(value: Any) -> str:
     return str(OmegaConf.to_yaml(OmegaConf.create([value]))).removeprefix("- ")
 
 
-def flow(value: Any) -> str:
-    """A value on one line, for Rich."""
-    from rich.markup import escape
-
-    if value is ...:
-        return "(none)"
-    return escape(inline(value))
-
-
 def inline(value: Any) -> str:
-    """A value on one line."""
+    """A value on one line; ``...`` is none."""
     import yaml as pyyaml
     from omegaconf._utils import get_omega_conf_dumper
 
+    if value is ...:
+        return "(none)"
     if isinstance(value, dict | list):
-        return str(pyyaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)).strip()
-    dumper: Any = get_omega_conf_dumper()
-    text = str(pyyaml.dump(value, width=10**6, Dumper=dumper, allow_unicode=True))
-    return text.strip().removesuffix("...").strip()
+        text = str(pyyaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)).strip()
+    else:
+        dumper: Any = get_omega_conf_dumper()
+        text = str(pyyaml.dump(value, width=10**6, Dumper=dumper, allow_unicode=True))
+        text = text.strip().removesuffix("...").strip()
+    # YAML has no other way to keep an end of line on the line.
+    return json.dumps(value, ensure_ascii=False, default=str) if "\n" in text else text
 
 
-def told(fact: "Fact") -> str:
-    """Where a value comes from, on one line."""
-    text = str(fact.by)
-    if fact.points:
-        names = [f"{name} ({by})" if by else name for name, by in fact.points]
-        text += f" -> {', '.join(names)}"
-        if fact.resolved is not None:
-            text += f" = {inline(fact.resolved)}"
+def told(fact: "Fact") -> list[str]:
+    """Where a value comes from, in the parts between which it may be folded."""
+    parts = [str(fact.by)]
+    for number, (name, by) in enumerate(fact.points, 1):
+        point = f"{name} ({by})" if by else name
+        parts.append(f"{'->' if number == 1 else ''} {point}{',' if number < len(fact.points) else ''}")
+    if fact.points and fact.resolved is not None:
+        parts.append(f"= {inline(fact.resolved)}")
     # A comment is one line, whatever a value holds.
-    return redact.text(" ".join(text.split()))
+    return [redact.text(" ".join(part.split())) for part in parts]
 
 
-def commented(part: Any, told: "dict[Keys, str]") -> str:
+def changed(key: str, old: Any, new: Any) -> "Parts":
+    """A key with its values in two configs."""
+    from rich.text import Text
+
+    from dlctl.cli.parts import Parts
+
+    values = [Text(f" {inline(old)}", "red"), Text.assemble(" -> ", (inline(new), "green"))]
+    return Parts([Text(f"{key}:", "bold"), *values])
+
+
+def commented(part: Any, told: "dict[Keys, list[str]]") -> str:
     """YAML with a comment behind every value."""
     from yaml import SafeLoader, compose
 
@@ -72,14 +81,14 @@ def commented(part: Any, told: "dict[Keys, str]") -> str:
             continue
         _, line, value = found
         # What goes over several lines takes its comment behind the last.
-        notes[max(value.end_mark.line, line - 1)] = note
+        notes[max(value.end_mark.line, line - 1)] = " ".join(note)
     width = min(max([len(lines[number]) for number in notes], default=0), 48)
-    for number, note in notes.items():
-        lines[number] = f"{lines[number]:<{width}}  # {note}"
+    for number, comment in notes.items():
+        lines[number] = f"{lines[number]:<{width}}  # {comment}"
     return "\n".join(lines) + "\n"
 
 
-def tree(part: Any, title: str, notes: "dict[Keys, str]") -> "Tree":
+def tree(part: Any, title: str, notes: "dict[Keys, list[str]]") -> "Tree":
     """A config as a tree, with a note behind every value that has one."""
     from rich.text import Text
     from rich.tree import Tree
@@ -92,16 +101,26 @@ def tree(part: Any, title: str, notes: "dict[Keys, str]") -> "Tree":
                 add(tree.add(name), child, (*keys, key))
                 continue
             name.append(inline(child), style="not bold")
-            if note := notes.get((*keys, key)):
-                name.append(f"  {note}", style="not bold dim")
-            tree.add(name)
+            tree.add(_noted(name, notes.get((*keys, key), [])))
 
     tree = Tree(Text(title, style="bold"), guide_style="dim")
     if isinstance(part, dict | list):
         add(tree, part, ())
     else:
-        tree.add(Text(f"{yaml(part).strip()}  {notes.get((), '')}".rstrip()))
+        tree.add(_noted(Text(inline(part)), notes.get((), [])))
     return tree
+
+
+def _noted(value: "Text", notes: Sequence[str]) -> "Parts":
+    """A value with the notes behind it."""
+    from rich.text import Text
+
+    from dlctl.cli.parts import Parts
+
+    gaps = ["  ", *[" "] * len(notes)]
+    return Parts(
+        [value, *(Text(f"{gap}{note}", style="dim") for gap, note in zip(gaps, notes, strict=False))]
+    )
 
 
 def _is_flat(value: Any) -> bool:
@@ -124,16 +143,18 @@ def defaults(root: "Layer") -> "Tree":
     return tree
 
 
-def _layer_line(layer: "Layer") -> "Text":
+def _layer_line(layer: "Layer") -> "Parts":
     from rich.text import Text
 
-    text = Text(layer.title, style="bold" if layer.config else "dim")
+    from dlctl.cli.parts import Parts
+
+    parts = [Text(layer.title, style="bold" if layer.config else "dim")]
     if layer.file is not None:
-        text.append(f"  {str(Place(layer.file, 0)).removesuffix(':0')}", style="not bold cyan")
+        parts.append(Text(f"  {str(Place(layer.file, 0)).removesuffix(':0')}", style="cyan"))
     elif layer.config:
-        text.append("  not there" if layer.asked else "  Hydra's own", style="not bold dim")
+        parts.append(Text("  not there" if layer.asked else "  Hydra's own", style="dim"))
     if layer.chosen:
         replaced = layer.instead and layer.instead != layer.title.partition(": ")[2]
-        instead = f", instead of {layer.instead}" if replaced else ""
-        text.append(f"  <- {layer.chosen}{instead}", style="not bold yellow")
-    return text
+        parts.append(Text(f"  <- {layer.chosen}{',' if replaced else ''}", style="yellow"))
+        parts += [Text(f" instead of {layer.instead}", style="yellow")] if replaced else []
+    return Parts(parts)

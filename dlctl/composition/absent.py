@@ -54,8 +54,15 @@ def no_option(project: Project, group: str, option: str, entry: Entry | None = N
     label = "experiment" if group == "experiment" else f"option of '{group}'"
     sign = ": " if place else "="
     unread = [folder / group / f"{option}.yml" for folder in project.folders]
+    odd = [folder / group / f"{option}.yaml" for folder in project.folders]
     lines = [
         *(f"{shown(file)} is not read: the name must end in .yaml" for file in unread if file.is_file()),
+        *(f"{shown(file)} is a folder and no file" for file in odd if file.is_dir()),
+        *(
+            f"{shown(file)} is a link to what is not there"
+            for file in odd
+            if file.is_symlink() and not file.exists()
+        ),
         meant([f"{group}{sign}{each}" for each in similar]),
         f"there are: {', '.join(known)}",
     ]

@@ -119,7 +119,9 @@ def _accepts_generic(module: Module, outer: ast.expr, inner: ast.expr, value: Sc
         case "type" | "Type" | "Callable":
             return False
         case "Sequence" | "Iterable" | "Collection":
-            return isinstance(value, str | list)
+            # A word is one of words.
+            words = isinstance(value, str) and any(_accepts(module, item, "a", depth) for item in items)
+            return isinstance(value, list) or words
     return True
 
 

@@ -1,7 +1,7 @@
 """Everything that can be known to be wrong with a config without training."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from dlctl.composition import (
     explain,
     misspelt,
     preflight,
+    roots,
     settings,
+    shapes,
     signatures,
     source,
     targets,
@@ -51,25 +53,36 @@ def faults(composed: Composed, *, imports: bool = True, searched: bool = False) 
         found: list[DlctlError] = []
     except DlctlError as error:
         # The rest of the config can be looked at nevertheless.
-        config = explain.plain(composed)
         found = several(error)
-    found += settings.faults(composed) if imports else []
+        config = explain.plain(composed)
+    plain = composed.plain()
+    found += settings.faults(composed, others=imports)
     found += _unpackaged(composed)
     found += targets.faults(composed, config, imports=imports)
     found += _metrics(composed, config, searched)
     found += _modes(composed, config)
     found += _paths(composed, config)
     found += _search(composed)
-    found += misspelt.faults(composed, config)
+    found += misspelt.faults(composed, config, plain)
+    found += shapes.faults(composed, plain)
+    wrong = list(roots.faults(composed, plain))
+    known = {fault.key for fault in found if fault.topic == "key"}
+    found = [*_led_astray(found, wrong), *(fault for fault in wrong if fault.key not in known)]
     # Whoever writes ++key=value insists.
     insisted = {item.key_or_group for item in parse(composed.overrides) if item.is_force_add()}
     return [fault for fault in found if fault.key not in insisted]
 
 
+def _led_astray(found: list[DlctlError], roots: Sequence[DlctlError]) -> list[DlctlError]:
+    """Faults without the interpolations that find no key only because it is misspelt."""
+    missed = [f"there is no key '{name}'" for fault in roots for name in fault.suggestions]
+    return [fault for fault in found if not fault.message.endswith(tuple(missed))]
+
+
 def extras(composed: Composed) -> list[str]:
     """Notes on targets whose package comes with an extra that is not installed."""
     found = {}
-    for keys, value in walk(OmegaConf.to_container(composed.config, resolve=False)):
+    for keys, value in walk(composed.plain()):
         if keys[-1] == "_target_" and isinstance(value, str) and (extra := targets.uninstalled(value)):
             place = composed.blame(keys)
             where = f"{place}: " if place else ""
@@ -161,9 +174,9 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
         path = Path(str(folder).removeprefix("file://"))
         if "://" not in str(folder).removeprefix("file://") and not path.is_dir():
             keys: Keys = ("hydra", "searchpath", number)
-            yield told.blamed(
-                composed, keys, f"hydra.searchpath names {shown(path)}, which is no folder", "path"
-            )
+            message = f"hydra.searchpath names {shown(path)}, which is no folder"
+            hint = "a folder is written file://path/to/configs, one in a package pkg://package.configs"
+            yield told.blamed(composed, keys, message, "path", hint)
     for keys, value in walk(config):
         name = next((str(key) for key in reversed(keys) if not isinstance(key, int)), "")
         if not isinstance(value, str) or "${" in value or value == "???" or not value:
@@ -183,6 +196,7 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
             continue
         message = f"'{dotted(keys)}' names {shown(path)}, which does not exist"
         hint = "paths are relative to the folder in which dlctl is started"
+        hint = "make it, or correct the path" if path.is_absolute() else hint
         # Data need not lie on every machine that checks the configs.
         topic = "data" if _is_data(config, path) else "path"
         yield told.blamed(composed, keys, message, topic, hint)
@@ -202,7 +216,7 @@ def _search(composed: Composed) -> Iterator[ConfigError]:
         if direction not in (None, "minimize", "maximize"):
             keys: Keys = ("hydra", "sweeper", "direction")
             yield told.blamed(
-                composed, keys, f"a search cannot '{direction}'", "value", "minimize or maximize"
+                composed, keys, f"a search cannot '{direction}'", "value", "write minimize or maximize"
             )
     sampler = {"hydra": {"sweeper": {k: sweeper.get(k) for k in ("sampler", "pruner") if k in sweeper}}}
     yield from targets.faults(composed, sampler, imports=False)
@@ -222,17 +236,20 @@ def _space(composed: Composed, keys: Keys, name: str, space: Any) -> Iterator[Co
     try:
         item = OverridesParser.create().parse_overrides([f"{name}={space}"])[0]
     except HydraException as error:
-        yield told.blamed(composed, keys, f"'{space}' is no search space: {told.first_line(error)}", "value")
+        message = f"'{space}' is no search space: {told.first_line(error)}"
+        hint = "for instance 32,64 or choice(32,64), interval(0.1,1), range(1,5), tag(log,interval(1e-4,0.1))"
+        yield told.blamed(composed, keys, message, "value", hint)
         return
     value = item.value()
     if isinstance(value, IntervalSweep) and (value.start or 0) >= (value.end or 0):
-        yield told.blamed(composed, keys, f"the interval '{space}' has its ends the wrong way round", "value")
+        message = f"the interval '{space}' has its ends the wrong way round"
+        yield told.blamed(composed, keys, message, "value", "write the smaller number first")
     wanted = preflight.expected(composed.full, name)
     choices: Any = item.sweep_iterator() if wanted and item.is_choice_sweep() else ()
     for choice in choices:
         if isinstance(choice, bool | int | float | str) and wanted and not wanted.accepts(choice):
             message = f"'{choice}' does not fit '{name}', which takes {wanted}"
-            yield told.blamed(composed, keys, message, "value")
+            yield told.blamed(composed, keys, message, "value", targets.remedy(choice, wanted))
 
 
 def known(composed: Composed, name: str) -> bool:

@@ -61,6 +61,16 @@ class Composed:
         keys: list[Any] = [key for key in self.full if key != "hydra"]
         return OmegaConf.masked_copy(self.full, keys)
 
+    def plain(self) -> dict[str, Any]:
+        """Its values as they were written, as Python objects."""
+        found: dict[Any, Any] = {}
+        for key in self.full:
+            node: Any = self.full._get_node(key)
+            if key != "hydra":
+                inner = OmegaConf.is_config(node)
+                found[key] = OmegaConf.to_container(node, resolve=False) if inner else node._value()
+        return found
+
     def source(self) -> str:
         """The unresolved config as YAML, to travel with checkpoints."""
         return self._source

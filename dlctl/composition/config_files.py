@@ -76,7 +76,12 @@ def outlined() -> Iterator[None]:
 
 def text(file: Path) -> str:
     """What a file says; bytes that are no UTF-8 become question marks."""
-    return file.read_text(encoding="utf-8", errors="replace")
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        if is_replaced(file):
+            return ""
+        raise
 
 
 def values(file: Path) -> Any:
@@ -84,6 +89,11 @@ def values(file: Path) -> Any:
     if (instead := _REPLACED.get().get(file)) is not None:
         return instead
     return _parsed(str(file), *_state(file))[1]
+
+
+def is_replaced(file: Path) -> bool:
+    """Whether something else is held in the place of a file for now."""
+    return file in _REPLACED.get()
 
 
 @contextmanager

@@ -98,7 +98,11 @@ def misshapen(file: Path) -> Iterator[tuple[int, str]]:
         return
     for item in node.value:
         line = item.start_mark.line + 1
-        if isinstance(item, yaml.ScalarNode) and not _is_word(item):
+        named = item.value[0][0] if isinstance(item, yaml.MappingNode) and item.value else item
+        *keywords, _ = str(named.value).split() or [""]
+        if odd := [each for each in keywords if each not in ("override", "optional")]:
+            yield line, f"'{odd[0]}' is no keyword: there are override and optional"
+        elif isinstance(item, yaml.ScalarNode) and not _is_word(item):
             yield line, f"'{item.value}' is no name of a config"
         elif isinstance(item, yaml.SequenceNode):
             yield line, "a list within the list"

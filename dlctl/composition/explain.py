@@ -50,8 +50,8 @@ def plain(composed: Composed, *, resolve: bool = False, hydra: bool = False) -> 
         node: Any = OmegaConf.to_container(composed.full.hydra, resolve=False)
         tree = {"hydra": node}
     else:
-        config = composed.public(composed.run_dir()) if resolve else composed.config
-        tree = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
+        public = composed.public(composed.run_dir()) if resolve else None
+        tree = composed.plain() if public is None else OmegaConf.to_container(public, resolve=False)  # type: ignore[assignment]
     redacted: dict[str, Any] = redact.tree(tree)
     return redacted
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
 
 
+# What every config of a run has at its root.
+ROOTS = ("task_name", "tags", "train", "test", "ckpt_path", "seed", "optimized_metric")
+
+
 def close_keys(config: DictConfig, key: str, most: int = 2) -> dict[str, object]:
     """The keys that somebody who wrote ``key`` may have meant, with their values."""
     known = dict(leaves(config))
@@ -30,8 +34,11 @@ def close_keys(config: DictConfig, key: str, most: int = 2) -> dict[str, object]
     close = [named[name] for name in get_close_matches(last, named, n=most, cutoff=0.6)]
     if not close:
         close = get_close_matches(key, known, n=most, cutoff=0.7)
-    if not close:
+    if not close and (not parent or parent.partition(".")[0] in config):
         close = [name for name in known if name.endswith(f".{last}")][:most]
+    elif not close:
+        # Of a key in a section that is nowhere the end alone tells little: nowhere.name.
+        close = [name for name in known if name.endswith(f".{key}")][:most]
     return {name: known[name] for name in close}
 
 
@@ -84,7 +91,8 @@ def unresolvable(
             failed[keys] = reason
     found: list[DlctlError] = []
     for keys, why in failed.items():
-        if not any(other in failed for other in _named(plain, keys)):
+        above = (other[:count] for other in _named(plain, keys) for count in range(1, len(other) + 1))
+        if not any(other in failed for other in above):
             found.append(unresolved(composed, keys, why))
     for circle in _circles(plain, failed):
         last = max(circle, key=lambda keys: _age(composed, keys))
@@ -143,8 +151,11 @@ def unresolved(composed: "Composed", keys: Keys, error: Exception, reason: str |
         text = f"Hydra has no '{match[1]}'"
         hint = meant([f"${{hydra:{each}}}" for each in suggestions]) or "dlctl show-config --package hydra"
     elif match := re.match(r"Interpolation key '(.+)' not found", text):
-        suggestions = list(close_keys(composed.full, match[1]))
+        # Neither itself, nor a misspelt name of what dlctl reads under its own.
+        suggestions = [each for each in close_keys(composed.full, match[1]) if each != key]
+        suggestions = [] if match[1] in ROOTS else suggestions
         text = f"there is no key '{match[1]}'"
+        hint = f"give it a value: {match[1]}: VALUE" if match[1] in ROOTS else hint
         hint = meant([f"${{{each}}}" for each in suggestions]) or hint
     elif match := re.match(r"Unsupported interpolation type (.+)", text):
         known = [name for name in BaseContainer._resolvers if name != "hydra"]
@@ -183,8 +194,11 @@ def meant(names: Sequence[str]) -> str | None:
 
 
 def close(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
-    """The known names that somebody who wrote ``name`` may have meant."""
-    return get_close_matches(name, list(known), n=2, cutoff=cutoff)
+    """The known names that somebody who wrote ``name`` may have meant, whatever their case."""
+    names = list(known)
+    found = get_close_matches(name, names, n=2, cutoff=cutoff)
+    lower = {each.lower(): each for each in names}
+    return found or [lower[each] for each in get_close_matches(name.lower(), lower, n=2, cutoff=cutoff)]
 
 
 def first_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from dlctl.composition.defaults import entries, misshapen
 from dlctl.composition.faults import close, first_line, meant
 from dlctl.composition.keys import Keys, dotted, walk
 from dlctl.errors import ConfigError
-from dlctl.project import Place
+from dlctl.project import Place, shown
 
 
 def by_itself(file: Path) -> Iterator[ConfigError]:
@@ -25,8 +25,8 @@ def by_itself(file: Path) -> Iterator[ConfigError]:
     yield from header(file)
     yield from order(file)
     for line, message in misshapen(file):
-        hint = "an entry is written '- group: option' or '- config'"
-        yield ConfigError(message, hint=hint, place=Place(file, line), topic="defaults")
+        yield _misshapen(file, line, message)
+    yield from _misnamed(file)
     for node in _nameless(config_files.nodes(file)):
         yield ConfigError(
             f"'{node.value or 'null'}' is no name of a key",
@@ -36,6 +36,40 @@ def by_itself(file: Path) -> Iterator[ConfigError]:
         )
     for _, fault in unreadable(file):
         yield fault
+
+
+def _misshapen(file: Path, line: int, message: str) -> ConfigError:
+    hint = "an entry is written '- group: option' or '- config'"
+    if "keyword" in message:
+        odd = message.split("'")[1]
+        hint = meant(close(odd, ["override", "optional"])) or "leave it out"
+        if odd.startswith("/"):
+            hint = f"a colon belongs behind a group: - override {odd}: OPTION"
+    return ConfigError(message, hint=hint, place=Place(file, line), topic="defaults")
+
+
+def keywords(file: Path) -> Iterator[ConfigError]:
+    """Entries of a defaults list with a word that Hydra passes over, such as ``overide``."""
+    yield from (_misshapen(file, line, text) for line, text in misshapen(file) if "keyword" in text)
+
+
+def _misnamed(file: Path) -> Iterator[ConfigError]:
+    """A defaults list under a name that Hydra does not know."""
+    content = config_files.values(file)
+    for key, value in content.items() if isinstance(content, dict) and "defaults" not in content else ():
+        if not isinstance(value, list) or not close(str(key).lower(), ["defaults"], cutoff=0.8):
+            continue
+        shaped = all(isinstance(each, str) or (isinstance(each, dict) and len(each) == 1) for each in value)
+        if shaped and any(each == "_self_" or isinstance(each, dict) for each in value):
+            found = config_files.find(config_files.nodes(file), (key,))
+            yield ConfigError(
+                f"'{key}' is no defaults list",
+                hint="did you mean defaults?",
+                key=str(key),
+                suggestions=["defaults"],
+                place=Place(file, found[1] if found else 1),
+                topic="key",
+            )
 
 
 def _nameless(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
@@ -70,6 +104,17 @@ def holds_no_config(file: Path, kind: str) -> ConfigError:
     """A file that holds a list or a word."""
     what = {"list": "a list", "str": "a word"}.get(kind, "a single value")
     message, hint = f"the file holds {what}", "a config is written as key: value"
+    return ConfigError(message, hint=hint, place=Place(file, 1), topic="yaml")
+
+
+def not_to_be_read(file: Path, error: OSError) -> ConfigError:
+    """A file that the system does not give."""
+    hint = f"look at who may read it: ls -l {shown(file)}"
+    if file.is_dir():
+        hint = "a config is a file; give the folder another name"
+    elif file.is_symlink() and not file.exists():
+        hint = "it is a link to what is not there"
+    message = f"the file cannot be read: {error.strerror}"
     return ConfigError(message, hint=hint, place=Place(file, 1), topic="yaml")
 
 
@@ -115,6 +160,8 @@ def _pointed(file: Path, lines: list[str], number: int, column: int, problem: st
     line = lines[number].rstrip("\r") if lines else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         problem = "a tab indents this line, and YAML takes spaces only"
+    elif "mapping values are not allowed" in problem and ": " in line[:column]:
+        problem = "a value with a colon and a space in it must be quoted"
     # A terminal would obey some of what YAML does not allow.
     line = "".join(each if each.isprintable() else "?" for each in line.replace("\t", " "))
     return ConfigError(

@@ -14,7 +14,14 @@ from dlctl.composition import config_files
 from dlctl.composition.absent import absent, no_option
 from dlctl.composition.defaults import Entry, entries, place_of
 from dlctl.composition.faults import close, first_line, meant
-from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config, unreadable
+from dlctl.composition.file_faults import (
+    broken_yaml,
+    by_itself,
+    holds_no_config,
+    keywords,
+    not_to_be_read,
+    unreadable,
+)
 from dlctl.composition.reach import Reach, reach
 from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.project import Place, Project
@@ -92,11 +99,21 @@ def translated(
     for each in chain(error):
         if isinstance(each, yaml.YAMLError):
             return [broken_yaml(each)]
+        if isinstance(each, OSError) and str(each.filename).endswith(".yaml"):
+            return [not_to_be_read(Path(str(each.filename)), each)]
         if isinstance(each, ConfigLoadError) and (match := re.match(r"(.+) holds a (\w+)", str(each))):
             return [holds_no_config(Path(match[1]), match[2])]
     found = reach(project, name, choices)
     if unread := [fault for file in found.files.values() for _, fault in unreadable(file)]:
         return [*unread]
+    whole = [file for file in found.files.values() if not config_files.is_replaced(file)]
+    if odd := [fault for file in whole for fault in keywords(file)]:
+        return [*odd]
+    if any(re.search("Cannot merge (Dict|List)Config with", str(each)) for each in chain(error)):
+        from dlctl.composition import shapes
+
+        if clashing := shapes.clashes(project, name, choices):
+            return [*clashing]
     if any(isinstance(each, RecursionError) for each in chain(error)):
         return [_circle(name, found)]
     if not project.options("").get(name):
@@ -149,7 +166,7 @@ def _first(name: str, found: Reach, error: Exception) -> ConfigError:
         if match := re.search(pattern, text):
             groups = [group or "" for group in match.groups()]
             entry = None if inside or "'++" in match[0] else _entry(found, name, groups[0], match[0])
-            place = place_of(inside) if inside else Place(entry.file, entry.line) if entry else None
+            place = _of_entry(inside, groups) if inside else Place(entry.file, entry.line) if entry else None
             hint = remedy.format(*groups)
             if what in _AGAIN and entry and entry.file != found.files.get(name) and entry.options:
                 hint = f"to replace what {name} chose: - override /{groups[0]}: {entry.written}"
@@ -159,6 +176,15 @@ def _first(name: str, found: Reach, error: Exception) -> ConfigError:
             if fault.topic in ("defaults", "key"):
                 return fault
     return _mismatch(inside, error) or ConfigError(f"cannot compose '{name}': {first_line(error)}")
+
+
+def _of_entry(file: Path, groups: Sequence[str]) -> Place:
+    """The entry of a defaults list that overrides what a text names; the list where none does."""
+    named = (groups[0] if groups else "").partition("@")[0]
+    for entry in entries(file):
+        if entry.override and named.endswith(entry.name.strip("/")) and entry.written == groups[1]:
+            return Place(file, entry.line)
+    return place_of(file)
 
 
 def _entry(found: Reach, name: str, group: str, text: str) -> Entry | None:
@@ -218,7 +244,8 @@ def _mismatch(inside: Path | None, error: Exception) -> ConfigError | None:
         reason = lines[1] if composing else lines[0] if lines else ""
         key = next(iter(re.findall(r"full_key: (\S+)", str(each))), None)
         if key is None and composing and inside:
-            return ConfigError(reason, place=Place(inside, 1), topic="value")
+            hint = "dlctl show-config --defaults shows what it is merged with"
+            return ConfigError(reason, hint=hint, place=Place(inside, 1), topic="value")
         if key is None:
             continue
         found: Any = None
@@ -227,5 +254,8 @@ def _mismatch(inside: Path | None, error: Exception) -> ConfigError | None:
             ways = [keys[start:count] for start in range(len(keys)) for count in range(len(keys), start, -1)]
             found = next(filter(None, (config_files.find(tree, way) for way in ways)), None)
         place = Place(inside, found[1]) if inside and found else None
-        return ConfigError(f"'{key}': {reason}", key=key, place=place, topic="value")
+        hint = f"dlctl show-config --package {key.rpartition('.')[0]} shows what there is"
+        if match := re.match(r"hydra\.(launcher|sweeper)\.", key):
+            hint = f"choose one that takes it, in the defaults list: - override /hydra/{match[1]}: OPTION"
+        return ConfigError(f"'{key}': {reason}", hint=hint, key=key, place=place, topic="value")
     return None

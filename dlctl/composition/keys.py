@@ -6,9 +6,6 @@ from typing import Any
 
 # Keys, and the numbers of list items.
 Keys = tuple[str | int, ...]
-# Of ${oc.env:X,${paths.y}} the inner one; what surrounds it matches once that is taken out. Braces of an
-# argument, {a: 1} or "}", are part of it.
-_INNERMOST = re.compile(r"""(?<!\\)\$\{((?:[^${}"']|"[^"$]*"|'[^'$]*'|\{[^${}]*\}|["'])*?)\}""")
 
 
 def dotted(keys: Keys) -> str:
@@ -62,15 +59,15 @@ def walk(config: Any, keys: Keys = (), *, lists: bool = True) -> Iterator[tuple[
         yield keys, config
 
 
-def at(config: Any, keys: Keys) -> Any:
-    """What lies at the end of a way down; None if nothing does."""
+def at(config: Any, keys: Keys, absent: Any = None) -> Any:
+    """What lies at the end of a way down; ``absent`` if nothing does."""
     for key in keys:
-        if isinstance(config, dict):
-            config = config.get(key)
+        if isinstance(config, dict) and key in config:
+            config = config[key]
         elif isinstance(config, list) and key in range(len(config)):
             config = config[key]  # type: ignore[index]
         else:
-            return None
+            return absent
     return config
 
 
@@ -99,16 +96,32 @@ def references(keys: Keys, text: str) -> Iterator[tuple[str, Keys | str]]:
         text: the value.
 
     Yields:
-        ("", the way down to another value), or a resolver's name and what it is given.
+        ("", the way down to another value), or a resolver's name and what it is given; inner ones first.
     """
-    while found := _INNERMOST.search(text):
-        text = text.replace(found[0], "")
-        name = found[1].strip()
-        resolver, colon, rest = name.partition(":")
-        if colon:
-            yield resolver, rest
-            continue
-        up = len(name) - len(name.lstrip("."))
-        parts = re.findall(r"[^.\[\]]+", name.lstrip("."))
-        below = tuple(int(part) if part.isdigit() else part for part in parts)
-        yield "", (*keys[: len(keys) - up], *below) if up else below
+    # Where interpolations begin that are not closed yet; -1 for a brace that belongs to an argument.
+    opened: list[int] = []
+    position = 0
+    while position < len(text):
+        sign, start = text[position], position
+        position += 1
+        if text.startswith("${", start) and text[start - 1 : start] != "\\":
+            opened.append(start)
+            position += 1
+        elif sign == "{" and opened:
+            opened.append(-1)
+        elif sign in "\"'" and opened:
+            end = text.find(sign, position)
+            position = end + 1 if end > 0 and "${" not in text[position:end] else position
+        elif sign == "}" and opened and (began := opened.pop()) >= 0:
+            yield _reference(keys, text[began + 2 : start].strip())
+
+
+def _reference(keys: Keys, name: str) -> tuple[str, Keys | str]:
+    plain = re.sub(r"\$\{[^{}]*\}", "", name)
+    resolver, colon, _ = plain.partition(":")
+    if colon:
+        return resolver, name.partition(":")[2]
+    up = len(plain) - len(plain.lstrip("."))
+    parts = re.findall(r"[^.\[\]]+", plain.lstrip("."))
+    below = tuple(int(part) if part.isdigit() else part for part in parts)
+    return "", (*keys[: len(keys) - up], *below) if up else below

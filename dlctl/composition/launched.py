@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,13 @@ class Launched:
             mended = [self._put_right(fault) for fault in found]
             if not any(mended):
                 return
+
+    def forget(self, files: Iterable[Path]) -> None:
+        """Leave those faults out that may follow from files of which not all could be read."""
+        for file in files:
+            whole = config_files.values(file) != {}
+            self.lost.add("" if whole else _part(self.project, file))
+        self.faults = self._sure(self.faults)
 
     def _put_right(self, fault: DlctlError) -> bool:
         """Whether something could be done about a fault."""

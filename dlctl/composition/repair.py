@@ -10,12 +10,12 @@ import yaml
 from dlctl.composition import config_files
 from dlctl.composition.absent import absent, no_option
 from dlctl.composition.defaults import entries, misshapen
-from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config, unreadable
+from dlctl.composition.file_faults import broken_yaml, by_itself, holds_no_config, not_to_be_read, unreadable
 from dlctl.composition.keys import at
 from dlctl.composition.overrides import parse
 from dlctl.composition.reach import reach, repository_of
-from dlctl.errors import ConfigError, DlctlError
-from dlctl.project import Place, Project
+from dlctl.errors import DlctlError
+from dlctl.project import Project
 
 # What is missing may be missing only because of a file that could not be read.
 ABSENCE = {"missing", "key", "metric"}
@@ -80,8 +80,7 @@ def one_file(file: Path) -> tuple[list[DlctlError], Any]:
     except yaml.YAMLError as error:
         return [broken_yaml(error)], {}
     except OSError as error:
-        message = f"the file cannot be read: {error.strerror}"
-        return [ConfigError(message, place=Place(file, 1), topic="yaml")], {}
+        return [not_to_be_read(file, error)], {}
     if not isinstance(content, dict | None):
         return [holds_no_config(file, type(content).__name__)], {}
     repaired = _named(copy.deepcopy(content))

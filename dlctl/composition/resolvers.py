@@ -32,7 +32,7 @@ def registered(project: Project) -> dict[str, Place]:
 def notes(composed: "Composed") -> list[str]:
     """What a config leaves to resolvers of the project, each named once."""
     used: set[str] = set()
-    for keys, value in walk(OmegaConf.to_container(composed.config, resolve=False)):
+    for keys, value in walk(composed.plain()):
         if isinstance(value, str) and "${" in value:
             used |= {name for name, _ in references(keys, value)}
     used = {name for name in used if not name.startswith(_BUILT_IN) and OmegaConf.has_resolver(name)}

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from hydra.errors import HydraException
 
 from dlctl import redact
 from dlctl.composition import check, config_files, order, repair, resolvers
@@ -49,7 +51,11 @@ class _Result:
     @cached_property
     def files(self) -> frozenset[Path]:
         """What it was made of."""
-        layers = self.composed.trail.layers if self.composed else []
+        try:
+            layers = self.composed.trail.layers if self.composed else []
+        except (HydraException, ValueError):
+            # Asked for when its mistakes are back in their place.
+            return frozenset()
         return frozenset(layer.file for layer in layers if layer.file)
 
 
@@ -67,7 +73,8 @@ def launched(project: Project, overrides: Sequence[str]) -> Report:
         with config_files.replaced(found.repaired):
             report.faults += order.faults(composed)
             for file in sorted({layer.file for layer in composed.trail.layers if layer.file}):
-                report.faults += by_itself(file) if file.is_relative_to(own) else ()
+                told = file in found.repaired or not file.is_relative_to(own)
+                report.faults += () if told else by_itself(file)
     report.faults = _sorted(report.faults)
     _only_faults(report)
     return report
@@ -102,7 +109,7 @@ def _compositions(project: Project, root: Path) -> Iterator[tuple[str, list[str]
     Yields:
         the primary config, overrides, and whether it can be launched as it is.
     """
-    for name in sorted({"train", *(file.stem for file in root.glob("*.yaml"))}):
+    for name in sorted({"train", *(file.stem for file in root.glob("*.yaml") if file.is_file())}):
         yield name, [], True
     chosen = _choices(project)
     for file in sorted(root.rglob("*.yaml")):
@@ -150,24 +157,18 @@ def _composition(
             fault.message += f" (in {' '.join([name, *overrides])})"
     if launched.composed is None:
         return _Result(whole, launched.refused)
-    found = launched.faults
     report.notes += [*check.extras(launched.composed), *resolvers.notes(launched.composed)]
-    result = _Result(whole, found, launched.composed)
-    mended = {*broken, *launched.repaired}
+    result = _Result(whole, [], launched.composed)
     with config_files.replaced(launched.repaired):
-        found += order.faults(launched.composed)
-        # To ask for the files of every config would cost a third of all.
-        uncertain = bool(mended) and not result.files.isdisjoint(mended)
-    if uncertain:
-        found = [
-            fault
-            for fault in found
-            if fault.topic not in repair.ABSENCE and "there is no key" not in fault.message
-        ]
+        if broken:
+            # What they would have said is not known. To ask for the files of all configs takes long.
+            launched.forget(broken & result.files)
+        found = [*launched.faults, *order.faults(launched.composed)]
     # What an option or an evaluation leaves open is given by whoever chooses it.
     if not whole or name != "train":
         found = [fault for fault in found if fault.topic != "missing" or " needs " in fault.message]
-    return replace(result, faults=[*launched.refused, *found])
+    result.faults[:] = [*launched.refused, *found]
+    return result
 
 
 def _searches_with_experiments(
@@ -187,7 +188,8 @@ def _searches_with_experiments(
                 continue
             there = set(map(_identity, check.faults(composed)))
             found = [fault for fault in found if _identity(fault) in there]
-        yield replace(result, faults=found)
+        result.faults[:] = found
+        yield result
 
 
 def _fits_elsewhere(fault: DlctlError, result: _Result, results: Iterable[_Result]) -> bool:

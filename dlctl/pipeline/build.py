@@ -102,7 +102,7 @@ def trainer(
         loggers: none for no logging.
         trust: a checkpoint that is loaded whatever it holds.
     """
-    config: DictConfig = OmegaConf.create({**cfg.trainer})
+    config: DictConfig = OmegaConf.create({**(cfg.get("trainer") or {})})
     strategy = str(config.get("strategy") or "").lower()
     plugins = [instantiate(each) for each in config.pop("plugins", None) or []]
     own = any(isinstance(each, CheckpointIO) for each in plugins)

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf, open_dict
 
-from dlctl.composition import check, preflight
+from dlctl.composition import check, preflight, roots
 from dlctl.composition import faults as told
 from dlctl.composition.absent import no_option
 from dlctl.composition.compose import Composed, compose
@@ -43,11 +43,11 @@ def make(project: Project, said: Sequence[str], asked: Asked) -> Plan:
     of_study, fixed = _divide(project, [item for item in parsed if item not in swept])
     options = {"sampler": asked.sampler, "pruner": asked.pruner}
     of_study = [*(f"{name}={value}" for name, value in options.items() if value), *of_study]
-    settings: Any = compose(project, "sweep", of_study).config
+    settings = _settings(project, of_study)
     lines = _base_lines(project, settings, fixed, asked, bool(swept))
     base = compose(project, "train", lines)
     if (name := base.choices.get("hydra/sweeper/sampler")) and not asked.sampler:
-        settings = compose(project, "sweep", [f"sampler={_RENAMED.get(name, name)}", *of_study]).config
+        settings = _settings(project, [f"sampler={_RENAMED.get(name, name)}", *of_study])
     sweeper = settings_of.plugin(base)
     settings_of.take_over(settings, sweeper, base, of_study)
     items = _varied(sweeper, swept, fixed, configs)
@@ -61,6 +61,17 @@ def make(project: Project, said: Sequence[str], asked: Asked) -> Plan:
     metrics = settings_of.metrics(base)
     _refuse_faults(base, items, space)
     return _plan(project, base, lines, space, metrics, settings, asked)
+
+
+def _settings(project: Project, lines: Sequence[str]) -> Any:
+    """The config of a search.
+
+    Raises:
+        ConfigError: it chooses no sampler or no pruner.
+    """
+    composed = compose(project, "sweep", lines)
+    raise_all([*roots.lacking(composed)])
+    return composed.config
 
 
 def _take_grid(settings: Any, sweeper: dict[str, Any], space: Space) -> None:

@@ -2,6 +2,10 @@
 
 # ruff: noqa: E501 - a table
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,9 +85,6 @@ def test_train_tells_the_faults_of_its_config_before_torch_is_imported(dlctl: Dl
     code = (
         "import sys; from dlctl.cli import run; c = run(sys.argv[1:]); print('torch' in sys.modules); exit(c)"
     )
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-c", code, "train", "model=mine"], cwd=dlctl.root, capture_output=True, text=True
     )
@@ -318,8 +319,9 @@ def test_what_is_wrong_beside_a_wrong_override_is_told_too(dlctl: Dlctl) -> None
     assert errors == [
         "unknown key 'trainer.max_epoch'",
         "'ckpt_path' names no.ckpt, which does not exist",
+        "the seed is 'abc', and must be a whole number",
     ]
-    assert result.out == "2 faults in 1 config\n"
+    assert result.out == "3 faults in 1 config\n"
 
 
 def test_what_keeps_a_config_from_composing_hides_nothing_else(dlctl: Dlctl) -> None:
@@ -465,17 +467,237 @@ def test_root_keys_and_pointers_that_are_probably_misspelt(
     assert all(part in fault["message"] for part, fault in zip(said, found, strict=True))
 
 
-def test_large_numbers_and_annotations_that_their_defaults_contradict_pass(dlctl: Dlctl) -> None:
+def test_numbers_that_are_not_whole_are_told_in_files_as_on_the_command_line(dlctl: Dlctl) -> None:
     (dlctl.root / "own.py").write_text(
-        "class Own:\n    def __init__(self, rate: int = 0.5, size: int = 3): ...\n"
+        "from collections.abc import Sequence\nfrom typing import Optional, Union\n\n"
+        "class Own:\n    def __init__(self, rate: int = 0.5, size: int = 3, opt: int | None = None,\n"
+        "                 either: float | int = 1, union: 'Union[int, float]' = 1, text: 'int' = 1, bare=1,\n"
+        "                 names: Sequence[int] = (), fraction: Optional[float] = None, any: 'Unknown' = 1): ...\n"
     )
     write(dlctl, "trainer/own", "defaults: [default, _self_]\nmax_epochs: 1e5\n")
+    # Untrue annotations, whole numbers for others, unions, names that mean nothing, what is pointed at.
+    fine = "rate: 0.1\n  either: 2.0\n  union: 2.5\n  bare: 2.0\n  fraction: 2\n  any: 2.0\n"
+    wrong = '  size: 2.5\n  opt: 64.0\n  text: "64"\n  names: 2.0\n'
+    section = f"part:\n  _target_: own.Own\n  {fine}{wrong}other:\n  _target_: own.Own\n  size: ${{own}}\n"
+    write(dlctl, "experiment/own", f"# @package _global_\nown: 2.0\n{section}")
+    err = dlctl("check", "trainer=own", "--exp", "own", code=3).err
+    assert err == (
+        "error: configs/experiment/own.yaml:11: '2.5' does not fit 'part.size', which takes int\n"
+        "  write a number\n"
+        "error: configs/experiment/own.yaml:12: '64.0' does not fit 'part.opt', which takes int | None\n"
+        "  did you mean 64?\n"
+        "error: configs/experiment/own.yaml:13: '64' does not fit 'part.text', which takes 'int'\n"
+        "  without quotes: 64\n"
+        "error: configs/trainer/own.yaml:2: '100000.0' does not fit 'trainer.max_epochs', which takes Optional[int]\n"
+        "  did you mean 100000?\n"
+    )
+    for words in (("trainer.max_epochs=1e5",), ("--exp", "own", "part.opt=64.0")):
+        assert "does not fit" in dlctl("check", *words, code=3).err
+    # Python does not hold anybody to annotations, so a training tells it and goes on.
+    assert "'100000.0' does not fit" in dlctl("train", "trainer=own", "--dry-run").err
+
+
+# As people write them: a file of a project, what it says, the line of the fault, what is said and what to do.
+MEANT = [
+    ("experiment/own", "# @package _global_\ndefaults: [example, _self_]\ntrainer:\nmax_epochs: 3\n", 3,
+     "'trainer' is empty here, which removes the whole section", "indent what belongs below it; if it is to be removed: trainer: null"),
+    ("experiment/own", "# @package _global_\nmodel:\n  optimizer:\n  # lr: 3\n", 3,
+     "'model.optimizer' is empty here", "indent what belongs below it; if it is to be removed: optimizer: null"),
+    ("model/own", "defaults: [mnist, _self_]\nnet:\n  lin1_size:64\n", 2,
+     "'model.net' is a section, and here the word 'lin1_size:64'", "a colon and a space belong between them: lin1_size: 64"),
+    ("experiment/own", "# @package _global_\ntrainer:\n  max_epochs = 3\n", 2,
+     "'trainer' is a section, and here the word 'max_epochs = 3'", "a colon and a space belong between them: max_epochs: 3"),
+    ("experiment/own", "# @package _global_\ndefaults:\n  - override /model mnist\n", 3,
+     "'/model' is no keyword: there are override and optional", "a colon belongs behind a group: - override /model: OPTION"),
+    ("experiment/own", "# @package _global_\nhydra:\n  sweeper:\n    direction: maximize\n", 4,
+     "'hydra.sweeper.direction': Key 'direction' not in", "choose one that takes it, in the defaults list: - override /hydra/sweeper: OPTION"),
+    ("experiment/own", "# @package _global_\nmodel: {compile: 'true'}\n", 2,
+     "'true' does not fit 'model.compile', which takes bool", "without quotes: true"),
+    ("experiment/own", "# @package _global_\npaths: {root_dir: /nowhere/at/all}\n", 2,
+     "'paths.root_dir' names /nowhere/at/all, which does not exist", "make it, or correct the path"),
+    ("experiment/own", "# @package _global_\ntrainer: ${trainers.gpu}\nwhere: ${trainer.devices}\n", 2,
+     "'trainer' cannot be resolved: there is no key 'trainers.gpu'", "give it a value: trainer=VALUE"),
+    ("experiment/own", "# @package _global_\ndata: mnist\n", 2,
+     "'data' is a section, and here the word 'mnist'", "to choose an option, in the defaults list: - override /data: mnist"),
+    ("experiment/own", "# @package _global_\ntrainer:\n  - max_epochs: 3\n", 2,
+     "'trainer' is a section (dlctl:trainer/default.yaml:1), and here a list", "its values go below it, without dashes"),
+    ("experiment/own", "# @package _global_\nmodel:\n  net: [64, 128]\nseed: 3\n", 3,
+     "'model.net' is a section (dlctl:model/mnist.yaml:6), and here a list", "its values go below it, without dashes"),
+    ("experiment/own", "# @package _global_\ntags:\n  a: 1\n", 2,
+     "'tags' is a list (dlctl:train.yaml:31), and here a section", "its items go in brackets: [a, b]"),
+    ("callbacks/own", "defaults: [default, _self_]\nlr_monitor:\n  logging_interval: step\n", 2,
+     "'callbacks.lr_monitor' has no _target_", "say what is to be built: _target_: package.module.Class"),
+    ("experiment/own", "# @package _global_\nlogger:\n  wandb: true\n", 3,
+     "'logger.wandb' is 'true', and builds nothing", "to choose an option, in the defaults list: - override /logger: wandb"),
+    ("experiment/own", "# @package _global_\nseed: 3\ndefault:\n  - override /trainer: cpu\n", 3,
+     "'default' is no defaults list", "did you mean defaults?"),
+    ("experiment/own", "# @package _global_\ndefaults:\n  - overide /model: tagger\n", 3,
+     "'overide' is no keyword: there are override and optional", "did you mean override?"),
+    ("experiment/own", "# @package _global_\ndefaults:\n  - override /trainer: GPU\n", 3,
+     "there is no option of 'trainer' 'GPU'", "did you mean trainer: gpu or trainer: cpu?"),
+    ("experiment/own", '# @package _global_\ntrain: "False"\n', 2,
+     "'False' is a word, and 'train' takes true or false", "without quotes: train: false"),
+    ("experiment/own", "# @package _global_\ntest: yess\n", 2,
+     "'yess' is a word, and 'test' takes true or false", "did you mean: test: true"),
+    ("experiment/own", '# @package _global_\nseed: "12"\n', 2,
+     "the seed is '12', and must be a whole number", "without quotes: seed: 12"),
+    ("experiment/own", "# @package _global_\ntrainer: {precision: 61}\n", 2,
+     "'61' does not fit 'trainer.precision', which takes Optional[_PRECISION_INPUT]", "did you mean 64 or 16?"),
+    ("model/own", "defaults: [mnist, _self_]\nscheduler:\n  _target_: torch.optim.lr_scheduler.ExponentialLR\n  gamma: 0.9\n", 3,
+     "torch.optim.lr_scheduler.ExponentialLR takes no argument 'mode', 'factor' and 'patience', left over from dlctl:model/mnist.yaml:24",
+     "it takes optimizer, gamma, last_epoch"),
+    ("model/own", "defaults: [mnist, _self_]\nnet: {_target_: sklearm.Net}\n", 2,
+     "the package 'sklearm' is not installed", "correct the name, or install what brings sklearm"),
+    ("experiment/own", "# @package _global_\na: ${oc.env:X,{a: 1}}\n", 2,
+     "not YAML: a value with a colon and a space in it must be quoted", "a: ${oc.env:X,{a: 1}}"),
+    ("experiment/own", "# @package _global_\nwhere: ${nowhere.where}\n", 2,
+     "'where' cannot be resolved: there is no key 'nowhere.where'", "give it a value: where=VALUE"),
+    ("model/own", "defaults: [mnist, _self_]\noptimizer:\n  betas: (0.9, 0.999)\n", 3,
+     "'(0.9, 0.999)' does not fit 'model.optimizer.betas'", "did you mean [0.9, 0.999]?"),
+    ("data/own", "defaults: [mnist_mini, _self_]\ntrain_val_test_split: 7000, 1000, 2000\n", 2,
+     "'7000, 1000, 2000' does not fit 'data.train_val_test_split'", "did you mean [7000, 1000, 2000]?"),
+    ("model/own", "defaults: [mnist, _self_]\n_target_: dlctl.models.mnist_module\n", 2,
+     "dlctl.models.mnist_module is a module and no class", "did you mean dlctl.models.mnist_module.MNISTLitModule?"),
+    ("callbacks/own", "lr: {_target_: LearningRateMonitor}\n", 1,
+     "'LearningRateMonitor' is no path of a class", "did you mean lightning.pytorch.callbacks.LearningRateMonitor?"),
+    ("trainer/own", "defaults: [default, _self_]\ngpus: 1\n", 2,
+     "lightning.pytorch.trainer.Trainer takes no argument 'gpus'", "today that is accelerator: gpu with devices: N"),
+    ("sweep", "defaults: [{sampler: tpe}, {pruner: median}]\nn_trials: 20\n", 2, "'n_trials' is read by nothing", "did you mean trials?"),
+    ("sweep", "defaults: [{sampler: tpe}]\ntrials: 20\n", 1, "the config of a search chooses no pruner",
+     "add to its defaults list: - pruner: OPTION (dlctl list pruner)"),
+    ("pretrain", "defaults: [{model: mnist}, {trainer: cpu}, {paths: default}, _self_]\ntaks_name: x\n", 2, "'taks_name' is read by nothing", "did you mean task_name?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "said", "remedy"), MEANT, ids=[each[3][:40] for each in MEANT]
+)
+def test_what_is_wrong_and_what_to_do_take_a_line_each(
+    dlctl: Dlctl, name: str, text: str, line: int, said: str, remedy: str
+) -> None:
+    write(dlctl, name, text)
+    group, _, option = name.rpartition("/")
+    for words in ([f"{group}={option}"], ["--all"]) if group else (["--all"],):
+        lines = dlctl("check", *words, code=3).err.splitlines()
+        assert sum(each.startswith("error: ") for each in lines) == 1, lines
+        assert lines[0].startswith(f"error: configs/{name}.yaml:{line}: {said}")
+        assert lines[1].strip() == remedy
+
+
+def test_what_only_looks_like_a_mistake_is_none(dlctl: Dlctl) -> None:
+    write(dlctl, "callbacks/mine", "lr:\n  _target_: lightning.pytorch.callbacks.LearningRateMonitor\n")
     write(
         dlctl,
-        "data/own",
-        "defaults: [mnist_mini, _self_]\npart:\n  _target_: own.Own\n  rate: 0.1\n  size: 2.5\n",
+        "experiment/own",
+        "# @package _global_\ncallbacks:\n  lr:\n    logging_interval: step\n  early_stopping:\n"
+        "model:\n  scheduler: null\ntrainer:\n  strategy: ddp\n  max_time:\ndefault: [1, 2]\nurl: a:b\n"
+        "empty:\ntrain: yes\ntest: ${train}\nseed: '${oc.decode:\"3\"}'\nlogger:\n  csv:\n    _target_: dlctl.utils.csv_logger.CSVLogger\n",
     )
-    found = dlctl("check", "trainer=own", "data=own", "--json", code=3).json["faults"]
-    messages = [fault["message"] for fault in found if "data.part" in fault["message"]]
-    assert messages == ["'2.5' does not fit 'data.part.size', which takes int"]
-    assert not [fault for fault in found if "max_epochs" in fault["message"]]
+    write(dlctl, "experiment/off", "# @package _global_\ncallbacks: null\nlogger: ~\ntags: [a:b]\n")
+    err = dlctl("check", "--exp", "own", code=3).err
+    assert err == (
+        "error: configs/experiment/own.yaml:5: 'callbacks.early_stopping' is empty here, which removes the whole section\n"
+        "  indent what belongs below it; if it is to be removed: early_stopping: null\n"
+    )
+    assert dlctl("check", "--exp", "off").out == "no fault in 1 config\n"
+
+
+def test_misspelt_root_key_is_told_and_not_what_misses_it(dlctl: Dlctl) -> None:
+    write(dlctl, "train", f"{TRAIN}taks_name: x\ntain: true\n")
+    for words in (["check"], ["check", "--all"], ["train", "--dry-run"]):
+        err = dlctl(*words, code=3).err
+        assert "${taks_name}" not in err
+        if words[0] == "check":
+            assert err == (
+                "error: configs/train.yaml:2: 'taks_name' is read by nothing\n  did you mean task_name?\n"
+                "error: configs/train.yaml:3: 'tain' is read by nothing\n  did you mean train?\n"
+            )
+
+
+def test_interpolations_of_hydras_own_settings_are_resolved_too(dlctl: Dlctl) -> None:
+    write(
+        dlctl,
+        "experiment/own",
+        "# @package _global_\nhydra:\n  job:\n    name: ${nowhere.name}\n    env_set:\n      A: ${paths.nodir}\n"
+        "      B: ${hydra.job.override_dirname}_${hydra:runtime.cwd}_${hydra.launcher.brought}\n"
+        "  output_subdir: ${where}\n  sweeper:\n    params:\n      seed: ${seeds}\n",
+    )
+    told = [
+        "4: 'hydra.job.name' cannot be resolved: there is no key 'nowhere.name'",
+        "6: 'hydra.job.env_set.A' cannot be resolved: there is no key 'paths.nodir'",
+        "8: 'hydra.output_subdir' cannot be resolved: there is no key 'where'",
+        "11: 'hydra.sweeper.params.seed' cannot be resolved: there is no key 'seeds'",
+    ]
+    for words in (["check", "--exp", "own"], ["check", "--all"], ["train", "--exp", "own"]):
+        lines = dlctl(*words, code=3).err.splitlines()
+        errors = [line for line in lines if line.startswith("error")]
+        # A training needs nothing of what only a search reads.
+        expected = told if words[0] == "check" else told[:-1]
+        assert sorted(errors) == sorted(f"error: configs/experiment/own.yaml:{each}" for each in expected)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_config_that_is_no_file_is_told_as_that(dlctl: Dlctl, kind: str) -> None:
+    (dlctl.root / "configs/model").mkdir(parents=True)
+    file = dlctl.root / "configs/model/mine.yaml"
+    file.mkdir() if kind == "folder" else file.symlink_to("nowhere.yaml")
+    reason = "is a folder and no file" if kind == "folder" else "is a link to what is not there"
+    for command in ("check", "show-config", "train"):
+        err = dlctl(command, "model=mine", code=3).err
+        assert err == (
+            "error: there is no option of 'model' 'mine'\n"
+            f"  configs/model/mine.yaml {reason}\n  there are: mnist, tagger\n"
+        )
+    (fault,) = dlctl("check", "--all", "--json", code=3).json["faults"]
+    assert fault["message"].startswith("the file cannot be read: ")
+
+
+def test_config_that_nobody_may_read_is_told_with_its_name(dlctl: Dlctl) -> None:
+    write(dlctl, "model/mine", "defaults: [mnist, _self_]\n")
+    write(
+        dlctl,
+        "experiment/e",
+        "# @package _global_\ndefaults:\n  - override /model: mine\ntrainer: {max_epoch: 3}\n",
+    )
+    (dlctl.root / "configs/model/mine.yaml").chmod(0)
+    told = (
+        "error: configs/model/mine.yaml:1: the file cannot be read: Permission denied\n"
+        "  look at who may read it: ls -l configs/model/mine.yaml\n"
+    )
+    # Root may read whatever it likes, unless that right is taken from it.
+    plain = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    if plain and (
+        shutil.which("setpriv") is None or subprocess.run([*plain, "true"], check=False).returncode
+    ):
+        pytest.skip("root reads whatever it likes, and setpriv cannot take that from it")
+    for words in ("show-config --exp e", "train --exp e", "check --exp e", "check --all"):
+        command = [*plain, sys.executable, "-m", "dlctl", *words.split()]
+        done = subprocess.run(command, cwd=dlctl.root, capture_output=True, text=True, check=False)
+        assert done.returncode == 3, done.stderr
+        assert told in done.stderr
+        assert ("'max_epoch'" in done.stderr) == words.startswith("check")
+
+
+def test_search_whose_config_chooses_nothing_is_no_fault_of_dlctl(dlctl: Dlctl) -> None:
+    write(dlctl, "sweep", "trials: 3\n")
+    err = dlctl("sweep", "seed=1,2", "--dry-run", code=3).err
+    assert err.startswith("error: configs/sweep.yaml:1: the config of a search chooses no sampler\n")
+
+
+def test_faults_of_all_kinds_are_told_at_once(dlctl: Dlctl) -> None:
+    write(dlctl, "logger/mine", "csv:\n\tname: x\n")
+    write(
+        dlctl,
+        "experiment/mine",
+        "# @package _global_\ndefaults:\n  - override /data: mnst_mini\n  - override /logger: mine\n  - _self_\n"
+        "trainer:\n  max_epoch: 3\n  devices: [a: 1]\ncallbacks:\n  early_stopping:\n    monitor: val/accuracy\n"
+        "model:\n  optimizer: {lr: fast}\n  net: [1]\nwhere: ${nowhere.x}\nsed: 3\nckpt_path: no.ckpt\n",
+    )
+    for words in (["--exp", "mine"], ["--all"]):
+        found = dlctl("check", *words, "--json", code=3).json["faults"]
+        where = [(Path(fault["file"]).parent.name, fault["line"], fault["kind"]) for fault in found]
+        assert where == [
+            *[("experiment", *each) for each in [(3, "defaults"), (7, "argument"), (11, "metric"), (13, "value"),
+                                                 (14, "value"), (15, "interpolation"), (16, "key"), (17, "path")]],
+            ("logger", 2, "yaml"),
+        ]  # fmt: skip

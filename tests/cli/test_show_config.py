@@ -207,7 +207,78 @@ def test_on_a_terminal_it_is_a_tree(dlctl: Dlctl, columns: int) -> None:
     assert max(map(len, shown.splitlines())) <= columns
 
 
-def _at_a_terminal(dlctl: Dlctl, columns: int, *words: str) -> str:
+LONG = (
+    "# @package _global_\ndefaults:\n  - example\n  - override /trainer: cpu\n  - _self_\n"
+    "notes: A sentence that somebody wrote about this experiment and why it was done, longer than any line.\n"
+    "lines: |\n  one\n  two\n"
+    "model: {optimizer: {lr: 0.1}}\n"
+)
+
+
+def test_long_lines_break_between_their_parts_on_a_terminal(dlctl: Dlctl) -> None:
+    (dlctl.root / "configs/experiment").mkdir(parents=True)
+    (dlctl.root / "configs/experiment/mine.yaml").write_text(LONG)
+    words = ("show-config", "--exp", "mine")
+    shown = _at_a_terminal(dlctl, 80, *words, "--defaults")
+    assert (
+        "├── data: mnist_mini  dlctl:data/mnist_mini.yaml\n│       <- dlctl:experiment/example.yaml:6\n"
+    ) in shown
+    assert (
+        "├── trainer: cpu  dlctl:trainer/cpu.yaml  <- configs/experiment/mine.yaml:4,\n"
+        "│       instead of default\n"
+    ) in shown
+    shown = _at_a_terminal(dlctl, 80, *words, "--origin", "--package", "trainer")
+    assert (
+        "├── _target_: lightning.pytorch.trainer.Trainer  dlctl:trainer/default.yaml:4\n"
+        "├── default_root_dir: ${paths.output_dir}  dlctl:trainer/default.yaml:6\n"
+        "│       -> paths.output_dir (dlctl:paths/default.yaml:11)\n"
+        "│       ="
+    ) in shown
+    assert _at_a_terminal(dlctl, 80, *words, "--diff", "example") == (
+        "model.optimizer.lr: 0.002 -> 0.1\n"
+        "trainer.accelerator: auto -> cpu\n"
+        "trainer.devices: auto -> 1\n"
+        "notes: (none)\n"
+        "    -> A sentence that somebody wrote about this experiment and why it was done,\n"
+        "    longer than any line.\n"
+        'lines: (none) -> "one\\ntwo\\n"\n'
+    )
+    assert _at_a_terminal(dlctl, 80, *words, "--history", "notes") == (
+        "notes: A sentence that somebody wrote about this experiment and why it was done,\n"
+        "     longer than any line.\n"
+        "  1. A sentence that somebody wrote about this experiment and why it was done,\n"
+        "     longer than any line.  configs/experiment/mine.yaml:6\n"
+        "     experiment: mine in dlctl:train.yaml:16, chosen by experiment=mine\n"
+    )
+    # Wide enough for the sentence, and in a pipe, nothing is broken.
+    sentence = (
+        "A sentence that somebody wrote about this experiment and why it was done, longer than any line."
+    )
+    line = f"notes: (none) -> {sentence}"
+    assert line in _at_a_terminal(dlctl, 120, *words, "--diff", "example").splitlines()
+    assert line in dlctl(*words, "--diff", "example").out.splitlines()
+    assert dlctl(*words, "--diff", "example", "--package", "notes").out == f"{line}\n"
+
+
+def test_messages_break_between_words_on_a_terminal_and_stay_indented(dlctl: Dlctl) -> None:
+    shown = _at_a_terminal(dlctl, 60, "check", "model.optimizer.lr=abc", code=3)
+    assert shown == (
+        "error: 'abc' does not fit 'model.optimizer.lr', which takes\n"
+        "    float | Tensor\n"
+        "  did you mean 'model.optimizer.lr=0.001' (= 0.001, set in\n"
+        "    dlctl:model/mnist.yaml:17)?\n"
+        "  to insist: ++model.optimizer.lr=abc\n"
+        "1 fault in 1 config\n"
+    )
+
+
+def test_origin_of_hydras_own_settings_names_its_files_shortly(dlctl: Dlctl) -> None:
+    result = dlctl("show-config", "--package", "hydra.help.app_name", "--origin")
+    assert result.out == "${hydra.job.name}  # hydra:help/default.yaml:2 -> hydra.job.name\n"
+    assert result.err == "hydra: is conf/hydra in the package hydra\n"
+
+
+def _at_a_terminal(dlctl: Dlctl, columns: int, *words: str, code: int = 0) -> str:
     """What a command prints to a pseudo-terminal without colours."""
     ours, theirs = pty.openpty()
     env = {**os.environ, **PLAIN, "COLUMNS": str(columns), "TERM": "xterm"}
@@ -222,7 +293,7 @@ def _at_a_terminal(dlctl: Dlctl, columns: int, *words: str) -> str:
     except OSError:
         pass  # the other end is closed
     os.close(ours)
-    assert process.wait() == 0
+    assert process.wait() == code
     return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n")
 
 
@@ -343,10 +414,21 @@ def test_search_path_that_is_not_there_is_no_warning(dlctl: Dlctl, recwarn: pyte
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("value", ['${oc.decode:"{a: 1}"}', "${oc.create:{a: 1}}", '${oc.decode:"[1, {}]"}'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        '${oc.decode:"{a: 1}"}',
+        "${oc.create:{a: 1}}",
+        '${oc.decode:"[1, {}]"}',
+        "${oc.create:{a: {b: 2}}}",
+        "${oc.select:a.b,{x: ${seed}}}",
+    ],
+)
 def test_braces_of_an_argument_do_not_hide_what_is_pointed_at(dlctl: Dlctl, value: str) -> None:
     (dlctl.root / "configs/experiment").mkdir(parents=True)
-    text = f"# @package _global_\nmine: '{value}'\n"
+    text = f"# @package _global_\nmine: '{value}'\nenv: '${{oc.env:NOT_SET,{{a: {{b: 1}}}}}}'\n"
     (dlctl.root / "configs/experiment/mine.yaml").write_text(text)
-    shown = dlctl("show-config", "--exp", "mine", "--origin", "--package", "mine").out
-    assert f"configs/experiment/mine.yaml:2 -> {value[2:-1]}" in shown
+    shown = dlctl("show-config", "--exp", "mine", "--origin").out
+    inner = "seed (dlctl:train.yaml:41), " if "seed" in value else ""
+    assert f"configs/experiment/mine.yaml:2 -> {inner}{value[2:-1]}" in shown
+    assert "configs/experiment/mine.yaml:3 -> $NOT_SET = " in shown

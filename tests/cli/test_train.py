@@ -210,7 +210,7 @@ def test_errors_are_json_with_json(dlctl: Dlctl) -> None:
         (("+trainer.no_such_argument=1",), 3, "Trainer takes no argument 'no_such_argument'"),
         (("++trainer.no_such_argument=1",), 3, "cannot build 'trainer'"),
         (("logger=comet",), 3, "pip install 'dlctl[comet]'"),
-        (("model.net._target_=no_such_package.Net",), 3, "pip install no_such_package"),
+        (("model.net._target_=no_such_package.Net",), 3, "install what brings no_such_package"),
         (("data=mnist", "data.mirrors=[]"), 4, "train-images-idx3-ubyte is not in"),
         (("callbacks.early_stopping.monitor=val/nothing",), 3, "'val/nothing' is logged nowhere"),
         (("++callbacks.early_stopping.monitor=val/nothing",), 1, "val/nothing"),

@@ -8,7 +8,7 @@ import yaml
 
 from dlctl.composition.compose import compose
 from dlctl.composition.explain import facts, plain
-from dlctl.composition.keys import Keys
+from dlctl.composition.keys import Keys, at, walk
 from dlctl.project import Place, Project, packaged_configs
 
 EXPERIMENTS = sorted(file.stem for file in (packaged_configs() / "experiment").glob("*.yaml"))
@@ -56,6 +56,38 @@ def unexplained(project: Project, name: str, *overrides: str) -> list[str]:
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_value_of_every_experiment_is_found_where_it_stands(project: Project, experiment: str) -> None:
     assert unexplained(project, "train", f"experiment={experiment}") == []
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_value_of_hydras_own_settings_is_found_where_it_stands(
+    project: Project, experiment: str
+) -> None:
+    composed = compose(project, "train", [f"experiment={experiment}", "+hydra.job.env_set.A=b"])
+    wrong, told = [], 0
+    for fact in facts(composed, plain(composed, hydra=True)):
+        if isinstance(fact.by, Place):
+            text = fact.by.file.read_text()
+            # An empty file makes an empty section, and of a text of several lines the key is on the line.
+            if fact.value == {}:
+                right = not yaml.safe_load(text)
+            elif "\n" in str(fact.value):
+                line = text.splitlines()[fact.by.line - 1]
+                said = [value for _, value in walk(yaml.safe_load(text))]
+                right = line.startswith(f"{fact.keys[-1]}: |") and fact.value in said
+            else:
+                right = holds(fact.by, fact.keys, fact.value)
+            wrong += [] if right else [f"{fact.keys} = {fact.value!r}: {fact.by}"]
+            told += 1
+        elif fact.keys[:4] == ("hydra", "job", "env_set", "A"):
+            assert fact.by == "+hydra.job.env_set.A=b"
+        else:
+            # What Hydra keeps in Python stands in no file.
+            assert fact.by == "Hydra"
+            for layer in composed.trail.layers:
+                below = fact.keys[len(layer.package) :]
+                if layer.file and fact.keys[: len(layer.package)] == layer.package:
+                    assert at(yaml.safe_load(layer.file.read_text()), below, ...) is ...
+    assert (wrong, told > 20) == ([], True)
 
 
 DEBUGS = [f"debug={file.stem}" for file in sorted((packaged_configs() / "debug").glob("*.yaml"))]

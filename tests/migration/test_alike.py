@@ -40,7 +40,7 @@ def test_every_experiment_composes_without_plugins_and_has_no_fault_of_its_own(
     if name == "distilled":
         assert result.err == (
             "error: configs/model/far.yaml:1: the package 'faraway' is not installed\n"
-            "  pip install faraway, or correct the name\n"
+            "  correct the name, or install what brings faraway\n"
         )
     else:
         assert result.err.replace("the resolver 'mul' is of src/utils/__init__.py:5\n", "") == ""

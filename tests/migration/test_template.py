@@ -97,7 +97,7 @@ def test_targets_that_are_not_installed_compose_and_are_named(template: Dlctl) -
     result = template("check", "model=far", code=3)
     assert result.err == (
         "error: configs/model/far.yaml:1: the package 'faraway' is not installed\n"
-        "  pip install faraway, or correct the name\n"
+        "  correct the name, or install what brings faraway\n"
     )
     assert "the package 'faraway' is not installed" in template("train", "model=far", code=3).err
 
