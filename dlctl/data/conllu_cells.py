@@ -73,8 +73,16 @@ class CellError(ValueError):
         self.rule, self.column, self.message = rule, column, message
 
 
+def remember(known: dict[str, Value], text: str, value: Value) -> None:
+    """Keep what a text is worth in a table, which never grows too large."""
+    # Long texts are seldom seen twice, and many of them would fill the memory.
+    if len(known) >= _REMEMBERED or len(text) > _LONG:
+        known.clear()
+    known[text] = value
+
+
 class Remembered(dict[str, Value]):
-    """A function of a cell's text as a table, which is filled when it is asked and never grows too large.
+    """A function of a cell's text as a table, which is filled when it is asked.
 
     Args:
         ask: the function. What it raises comes out of the table.
@@ -85,12 +93,8 @@ class Remembered(dict[str, Value]):
         self._ask = ask
 
     def __missing__(self, text: str) -> Value:
-        if len(self) >= _REMEMBERED:
-            self.clear()
         value = self._ask(text)
-        # Long texts are seldom seen twice, and many of them would fill the memory.
-        if len(text) < _LONG:
-            self[text] = value
+        remember(self, text, value)
         return value
 
 
@@ -176,20 +180,6 @@ def _misc(text: str) -> Misc:
 # What tokens hand out are copies of these, for they can be changed.
 IDS, HEADS, FEATS = Remembered(_id), Remembered(_head), Remembered(_feats)
 DEPS, MISC = Remembered(_deps), Remembered(_misc)
-
-
-def _tags(text: str) -> tuple[str, str, Feats]:
-    upos, xpos, feats = text.split("\t")
-    return upos, xpos, FEATS[feats]
-
-
-def _relations(text: str) -> tuple[int | None, str, Deps]:
-    head, deprel, deps = text.split("\t")
-    return HEADS[head], deprel, _deps(deps)
-
-
-# Columns that go together, read at once: from UPOS to FEATS, and from HEAD to DEPS.
-TAGS, RELATIONS = Remembered(_tags), Remembered(_relations)
 
 
 def read_id(text: str) -> Id:

@@ -2,21 +2,39 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import chain, count, repeat
+from itertools import chain, count, repeat, starmap
 from typing import Any
 
 from dlctl.data.conllu_blocks import Block, Origin, Piece
-from dlctl.data.conllu_cells import COLUMNS, MISC, RELATIONS, TAGS, CellError, Id
+from dlctl.data.conllu_cells import (
+    COLUMNS,
+    MISC,
+    CellError,
+    Deps,
+    Feats,
+    Id,
+    read_deps,
+    read_feats,
+    read_head,
+    remember,
+)
 from dlctl.data.conllu_token import Token
 
 # As many tokens as a processor's cache holds and Python's collector does not look through.
 _ROWS = 120
 
 
+# Columns that go together, read at once: from UPOS to FEATS, and from HEAD to DEPS. A plain dict is quicker
+# to ask than one that fills itself.
+_TAGS: dict[str, tuple[str, str, Feats]] = {}
+_RELATIONS: dict[str, tuple[int | None, str, Deps]] = {}
+
+
 class _Whole(Token):
     """A token all of whose cells were read at once: no access to them costs anything."""
 
     __slots__ = ("deprel", "deps", "feats", "head", "misc", "xpos")
+    __init__ = object.__init__  # who makes one sets everything
 
     def _now(self, column: str) -> Any:
         return getattr(self, column.lower())
@@ -58,8 +76,8 @@ def _lazy_tokens(block: Block) -> list[Token]:
     return tokens
 
 
-def _new_tokens(number: int, kind: type[Token] = Token) -> list[Token]:
-    return list(map(kind.__new__, repeat(kind, number)))
+def _new_tokens(number: int) -> list[Token]:
+    return list(map(Token.__new__, repeat(Token, number)))
 
 
 def _tokens(origin: Origin | Block, piece: Piece, first: int, last: int) -> list[Token]:
@@ -101,15 +119,34 @@ def _typed_tokens(
     Raises:
         CellError: a cell that cannot be read.
     """
-    tokens: list[Any] = _new_tokens(len(columns[0]), _Whole)
+    tokens: list[Any] = list(starmap(_Whole, repeat((), len(columns[0]))))
+    tags_of, relations_of = _TAGS, _RELATIONS
     token: _Whole
     for token, token.id, token._row, token.form, token.lemma, tags, relations, misc in zip(
         tokens, chain.from_iterable(ids), count(start), *columns, strict=False
     ):
         token._block, token._later = origin, None
-        token.upos, token.xpos, feats = TAGS[tags]
+        try:
+            token.upos, token.xpos, feats = tags_of[tags]
+            token.head, token.deprel, deps = relations_of[relations]
+        except KeyError:
+            token.upos, token.xpos, feats = _learn_tags(tags)
+            token.head, token.deprel, deps = _learn_relations(relations)
         token.feats = feats.copy() if feats else {}
-        token.head, token.deprel, deps = RELATIONS[relations]
         token.deps = deps.copy()
         token.misc = {} if misc == "_" else MISC[misc].copy()
     return tokens
+
+
+def _learn_tags(text: str) -> tuple[str, str, Feats]:
+    upos, xpos, feats = text.split("\t")
+    found = upos, xpos, read_feats(feats)
+    remember(_TAGS, text, found)
+    return found
+
+
+def _learn_relations(text: str) -> tuple[int | None, str, Deps]:
+    head, deprel, deps = text.split("\t")
+    found = read_head(head), deprel, read_deps(deps)
+    remember(_RELATIONS, text, found)
+    return found
