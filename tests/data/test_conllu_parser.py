@@ -143,6 +143,46 @@ def test_cell_is_checked_when_it_is_asked_for() -> None:
     assert bytes(found) == raw
 
 
+@pytest.mark.parametrize(
+    "order", ["in order", "backwards", "every third", "the last first", "all, then again"]
+)
+def test_tokens_are_the_same_in_whatever_order_they_are_asked_for(order: str) -> None:
+    raw = "".join(TEXT.replace("s1", f"s{number}").replace("Sing", f"S{number}") for number in range(600))
+    stream = read(raw.encode())
+    first = next(stream)
+    assert first.tokens[0].feats  # all cells of the pieces that follow are read at once
+    found = [first, *stream]
+    asked = {
+        "backwards": found[::-1],
+        "every third": found[::3],
+        "the last first": [found[-1], *found[:-1]],
+        "all, then again": [*found, *found],
+    }.get(order, found)
+    for sentence in asked:
+        number = (sentence.sent_id or "")[1:]
+        tokens = sentence.tokens
+        assert [token.id for token in tokens] == [1, Span(2, 3), 2, 3, 4, Empty(4, 1)]
+        assert tokens[0].feats == {"Case": "Nom", "Number": f"S{number}"}
+        assert [token.head for token in sentence.words] == [4, 4, 4, 0]
+        assert [token.deps for token in tokens[4:]] == [[(0, "root"), (Empty(4, 1), "ref")], [(4, "conj")]]
+        assert "\n".join(map(str, tokens)) == TEXT.replace("Sing", f"S{number}").split("remark\n")[1].strip()
+    assert b"".join(map(bytes, found)) == raw.encode()
+
+
+def test_one_cell_that_cannot_be_read_costs_no_other() -> None:
+    texts = [TEXT.replace("s1", f"s{number}") for number in range(200)]
+    texts[150] = texts[150].replace("\t4\tadvmod", "\tfour\tadvmod")
+    diagnostics: list[Diagnostic] = []
+    heads = [
+        [word.head for word in sentence.words]
+        for sentence in read("".join(texts).encode(), strict=False, diagnostics=diagnostics)
+    ]
+    lines = TEXT.count("\n")
+    assert [(each.line, each.rule) for each in diagnostics] == [(150 * lines + 8, "invalid-head")]
+    assert heads.pop(150) == [4, 4, None, 0]
+    assert heads == [[4, 4, 4, 0]] * 199
+
+
 def test_packed_or_not_by_content(tmp_path: Path) -> None:
     raw = TEXT.encode()
     archive = io.BytesIO()
