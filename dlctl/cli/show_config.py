@@ -176,8 +176,7 @@ def _history(composed: "Composed", key: str, format: Format) -> None:
         out.print(Parts([Text(what, style="bold" if number == len(steps) else ""), by], indent=5))
         for line in step.why.split(" < "):
             first, *more = redact.text(line).split(" chosen by ")
-            parts = [first, *(f" chosen by {each}" for each in more)]
-            parts[0] = f"     {first}"
+            parts = [f"     {first}", *(f" chosen by {each}" for each in more)]
             out.print(Parts([Text(part, style="dim") for part in parts], indent=7))
     if not steps:
         out.print("     set by Hydra itself", style="dim")

@@ -87,34 +87,34 @@ def entries(file: Path) -> list[Entry]:
     return listed
 
 
-def misshapen(file: Path) -> Iterator[tuple[int, str]]:
-    """The line of every entry that Hydra cannot take, and what is wrong with it."""
+def misshapen(file: Path) -> Iterator[tuple[int, str, str | None]]:
+    """The line of every entry that Hydra cannot take, what is wrong, and the word that is no keyword."""
     found = config_files.find(config_files.nodes(file), ("defaults",))
     if found is None:
         return
     _, line, node = found
     if not isinstance(node, yaml.SequenceNode):
-        yield line, "defaults must be a list"
+        yield line, "defaults must be a list", None
         return
     for item in node.value:
         line = item.start_mark.line + 1
         named = item.value[0][0] if isinstance(item, yaml.MappingNode) and item.value else item
         *keywords, _ = str(named.value).split() or [""]
         if odd := [each for each in keywords if each not in ("override", "optional")]:
-            yield line, f"'{odd[0]}' is no keyword: there are override and optional"
+            yield line, f"'{odd[0]}' is no keyword: there are override and optional", odd[0]
         elif isinstance(item, yaml.ScalarNode) and not _is_word(item):
-            yield line, f"'{item.value}' is no name of a config"
+            yield line, f"'{item.value}' is no name of a config", None
         elif isinstance(item, yaml.SequenceNode):
-            yield line, "a list within the list"
+            yield line, "a list within the list", None
         elif isinstance(item, yaml.MappingNode) and len(item.value) != 1:
             count = "no group" if not item.value else "several groups"
-            yield line, f"an entry of the defaults list names {count}"
+            yield line, f"an entry of the defaults list names {count}", None
         elif isinstance(item, yaml.MappingNode):
             option = item.value[0][1]
             options = option.value if isinstance(option, yaml.SequenceNode) else [option]
             wrong = [each for each in options if not (_is_word(each) or each.tag.endswith(":null"))]
             if wrong:
-                yield line, f"the option '{config_files.written(wrong[0])}' is no word"
+                yield line, f"the option '{config_files.written(wrong[0])}' is no word", None
 
 
 def _is_word(node: yaml.Node) -> bool:

@@ -24,8 +24,8 @@ def by_itself(file: Path) -> Iterator[ConfigError]:
     """
     yield from header(file)
     yield from order(file)
-    for line, message in misshapen(file):
-        yield _misshapen(file, line, message)
+    for found in misshapen(file):
+        yield _misshapen(file, *found)
     yield from _misnamed(file)
     for node in _nameless(config_files.nodes(file)):
         yield ConfigError(
@@ -38,10 +38,9 @@ def by_itself(file: Path) -> Iterator[ConfigError]:
         yield fault
 
 
-def _misshapen(file: Path, line: int, message: str) -> ConfigError:
+def _misshapen(file: Path, line: int, message: str, odd: str | None) -> ConfigError:
     hint = "an entry is written '- group: option' or '- config'"
-    if "keyword" in message:
-        odd = message.split("'")[1]
+    if odd is not None:
         hint = meant(close(odd, ["override", "optional"])) or "leave it out"
         if odd.startswith("/"):
             hint = f"a colon belongs behind a group: - override {odd}: OPTION"
@@ -50,7 +49,7 @@ def _misshapen(file: Path, line: int, message: str) -> ConfigError:
 
 def keywords(file: Path) -> Iterator[ConfigError]:
     """Entries of a defaults list with a word that Hydra passes over, such as ``overide``."""
-    yield from (_misshapen(file, line, text) for line, text in misshapen(file) if "keyword" in text)
+    yield from (_misshapen(file, *found) for found in misshapen(file) if found[2] is not None)
 
 
 def _misnamed(file: Path) -> Iterator[ConfigError]:

@@ -86,7 +86,7 @@ def one_file(file: Path) -> tuple[list[DlctlError], Any]:
     repaired = _named(copy.deepcopy(content))
     for keys, _ in unreadable(file):
         at(repaired, keys[:-1])[keys[-1]] = None
-    wrong = {line for line, _ in misshapen(file)}
+    wrong = {line for line, *_ in misshapen(file)}
     _leave_out(repaired, file, wrong)
     return [*by_itself(file)], None if repaired == content else repaired
 

@@ -14,9 +14,9 @@ from dlctl.composition.registering import retried
 from dlctl.composition.resolving import hydra_values
 from dlctl.errors import DlctlError
 
-# What no run reads: what searches and launchers need, and what Hydra's own command line shows.
-_OTHERS = ("sweep", "sweeper", "launcher", "help", "hydra_help", "hydra_logging")
+# What Hydra's own command line shows; and what no run reads: that, and what searches and launchers need.
 _HELP = ("help", "hydra_help")
+_OTHERS = ("sweep", "sweeper", "launcher", "hydra_logging", *_HELP)
 # Its keys belong to plugins, which bring names of their own.
 _PLUGINS = ("sweeper", "launcher", "callbacks")
 
