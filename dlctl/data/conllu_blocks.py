@@ -13,6 +13,8 @@ __all__ = ["Block", "Faults", "Piece", "Reading", "in_order", "plain_ids", "plus
 
 Faults = Callable[[Diagnostic], None]
 Row = list[str]
+# The tabs of a row.
+WIDTH = len(COLUMNS) - 1
 _PLUS = re.compile(r"# global\.columns = (\S+(?: \S+)*)")
 
 
@@ -178,7 +180,7 @@ class Block:
         except ValueError:
             message = f"no column {name!r}; there are {', '.join(names).lower()}"
             raise ConlluError(Diagnostic(self.reading.file, self.line, None, "no-column", message)) from None
-        if self.piece is not None and at <= self.piece.last:
+        if self.piece is not None and 0 < at < WIDTH:
             cells = self.piece.column(at, self.start, self.end)
         else:
             cells = [row[at] for row in self.rows()]
@@ -240,44 +242,25 @@ class Piece:
     Args:
         origin: their text.
         lines: how many lines they have.
-        cells: the cells of all rows one after the other, with what stood between two rows before each.
+        cells: what is between the tabs: the first id, then FORM to DEPS of a row and its MISC, which may be
+            followed by a line's end and the next id.
+        ids: those of all rows.
         ends: the row after the last of every sentence.
-        width: how many of them there are for a row.
-        whole: whether all cells are there, UPOS to FEATS as one text and HEAD to DEPS as another; or those
-            up to UPOS.
 
     Attributes:
-        ids: those of every sentence.
         tokens: those of the rows from first to end, as long as they are waiting to be asked for.
     """
 
-    __slots__ = (
-        "cells",
-        "end",
-        "ends",
-        "first",
-        "ids",
-        "last",
-        "lines",
-        "origin",
-        "tokens",
-        "whole",
-        "width",
-    )
+    __slots__ = ("cells", "end", "ends", "first", "ids", "lines", "origin", "tokens")
 
-    def __init__(
-        self, origin: Origin, lines: int, cells: list[str], ends: list[int], width: int, *, whole: bool
-    ) -> None:
-        self.origin, self.lines, self.cells, self.width, self.whole = origin, lines, cells, width, whole
-        self.ends, self.last = ends, 2 if whole else 3
-        self.ids: list[Sequence[Id]] = []
+    def __init__(self, origin: Origin, lines: int, cells: list[str], ids: list[Id], ends: list[int]) -> None:
+        self.origin, self.lines, self.cells, self.ids, self.ends = origin, lines, cells, ids, ends
         self.first = self.end = 0
         self.tokens: list[Any] = []
 
     def column(self, at: int, start: int, end: int) -> list[str]:
-        """The cells of rows in a column, counted from 0."""
-        width = self.width
-        return self.cells[start * width + at + 1 : end * width : width]
+        """The cells of rows in a column, counted from 0; the first one has none here."""
+        return self.cells[start * WIDTH + at : end * WIDTH + (at == WIDTH) : WIDTH]
 
 
 def plus_columns(text: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ A treebank has few different cells among many, so every kind of cell remembers w
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 Value = TypeVar("Value")
@@ -98,11 +98,42 @@ class Remembered(dict[str, Value]):
         return value
 
 
-class _Repeated(Misc):
-    """MISC with lists, which copies must not share."""
+class OddDict(dict[str, Any]):
+    """FEATS or MISC that stood in the file in another way than it would be written: it knows how."""
 
-    def copy(self) -> Misc:
-        return {key: value.copy() if isinstance(value, list) else value for key, value in self.items()}
+    __slots__ = ("text",)
+    text: str
+
+    def copy(self) -> "OddDict":
+        copied = OddDict()
+        copied.text = self.text
+        for key, value in self.items():
+            copied[key] = value.copy() if isinstance(value, list) else value
+        return copied
+
+
+class OddList(list[tuple[Head, str]]):
+    """DEPS that stood in the file in another way than it would be written: it knows how."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def copy(self) -> "OddList":
+        copied = OddList(self)
+        copied.text = self.text
+        return copied
+
+
+def _odd(kind: Any, value: Any, text: str) -> Any:
+    found = kind(value)
+    found.text = text
+    return found
+
+
+def dependency_order(dependency: tuple[Head, str]) -> tuple[tuple[int, int], str]:
+    """Where one of DEPS is written: by head, then by relation."""
+    head, relation = dependency
+    return (head, 0) if isinstance(head, int) else head, relation
 
 
 # Python converts no number of thousands of digits, and nobody has a sentence that long.
@@ -141,7 +172,7 @@ def _feats(text: str) -> Feats:
         if found[1] in feats:
             raise CellError("repeated-feature", "FEATS", f"{found[1]} stands twice in {text!r}")
         feats[found[1]] = found[2]
-    return feats
+    return feats if [*feats] == sorted(feats, key=str.lower) else _odd(OddDict, feats, text)
 
 
 def _deps(text: str) -> Deps:
@@ -161,7 +192,7 @@ def _deps(text: str) -> Deps:
         if not relation:
             raise CellError("invalid-edeprel", "DEPS", f"expected HEAD:RELATION, found {item!r}")
         deps.append((found, relation))
-    return deps
+    return deps if deps == sorted(deps, key=dependency_order) else _odd(OddList, deps, text)
 
 
 def _misc(text: str) -> Misc:
@@ -174,7 +205,7 @@ def _misc(text: str) -> Misc:
             continue
         before = misc[key]
         misc[key] = [*before, value] if isinstance(before, list) else [before, value]
-    return _Repeated(misc) if list in map(type, misc.values()) else misc
+    return _odd(OddDict, misc, text) if list in map(type, misc.values()) else misc
 
 
 # What tokens hand out are copies of these, for they can be changed.

@@ -34,7 +34,7 @@ def plain_ids(count: int) -> list[str]:
 @lru_cache(1024)
 def counted(count: int) -> tuple[list[str], Sequence[Id]]:
     """The ids of a sentence that has words only, as texts and as numbers."""
-    return [str(number) for number in range(1, count + 1)], range(1, count + 1)
+    return [str(number) for number in range(1, count + 1)], [*range(1, count + 1)]
 
 
 def in_order(texts: list[str]) -> bool:
@@ -48,23 +48,28 @@ def ids_in_order(texts: list[str]) -> list[Id] | None:
         ids = [*map(IDS.__getitem__, texts)]
     except CellError:
         return None
+    return ids if are_in_order(ids) else None
+
+
+def are_in_order(ids: list[Id]) -> bool:
+    """Whether these are words 1 to n, multiword tokens before their first word, and empty nodes in order."""
     others = [(at, id_) for at, id_ in enumerate(ids) if type(id_) is not int]
     count = len(ids) - len(others)
     words = ids.copy()
     for at, _ in reversed(others):
         del words[at]
-    if count == 0 or words != list(counted(count)[1]):
-        return None
+    if count == 0 or words != counted(count)[1]:
+        return False
     before, start, end = Empty(0, 0), 0, 0
     for passed, (at, id_) in enumerate(others):
         last = at - passed  # the word before
         if isinstance(id_, Empty):
             number = before.number + 1 if before.after == last else 1
             if id_ != (last, number) or start > last:
-                return None
+                return False
             before = id_
         elif isinstance(id_, Span):
             if id_.first != last + 1 or id_.last < id_.first or id_.first <= end:
-                return None
+                return False
             start, end = id_
-    return ids if end <= count else None
+    return end <= count

@@ -2,22 +2,18 @@
 
 import re
 from collections.abc import Generator, Iterator
-from itertools import compress
 from typing import IO
 
-from dlctl.data.conllu_blocks import Block, Faults, Origin, Piece, Reading
-from dlctl.data.conllu_cells import COLUMNS
-from dlctl.data.conllu_ids import counted, ids_in_order, sound_ids
+from dlctl.data.conllu_blocks import WIDTH, Block, Faults, Origin, Piece, Reading
+from dlctl.data.conllu_cells import COLUMNS, IDS, CellError, Id, remember
+from dlctl.data.conllu_ids import are_in_order, counted, sound_ids
 from dlctl.data.conllu_source import chunks
 
 _COMMENTS = re.compile(r"(?:#.*+\n)*+")
-# A row and what is between it and the next: nothing, or a blank line and comments. Cells match ends of lines
-# too, which is quicker; then there are fewer rows than lines.
-_ANY, _LAST, _GAP = "[^\t]++", "[^\t\n]++", r"\n((?:\n(?:#.*+\n)*+)?+)"
-_TEXT = f"({_ANY})\t"
-_THREE = f"({_ANY}\t{_ANY}\t{_ANY})\t"
-_BRIEF_ROWS = re.compile(_TEXT * 4 + f"{_ANY}\t" * 5 + _LAST + _GAP)
-_WHOLE_ROWS = re.compile(f"{_TEXT * 3}{_THREE * 2}({_LAST}){_GAP}")
+# What is between two tabs at the end of a row: its MISC, perhaps a blank line and comments, the next id.
+_BETWEEN = re.compile(r"([^\n]++)\n((?:\n(?:#.*+\n)*+)?+)(.*+)")
+# The id of the next row of the sentence by the cell before it and that id, for many rows look alike.
+_NEXT: dict[str, Id] = {}
 
 
 def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
@@ -82,42 +78,54 @@ def _sentence(reading: Reading, line: int, lines: list[str]) -> Block | None:
 def cut(reading: Reading, line: int, raw: bytes) -> list[Block] | None:
     """All sentences of a piece that ends with a blank line; None if anything is wrong with one.
 
-    Rows are cut out with what is between them and the next. If nothing is left over, there are as many ends
-    of lines as rows and lines between them, and ids are in order, every line is what it must be.
+    It is cut at tabs only. If there are ten columns of every row, as many ends of lines as there are rows and
+    lines between them, and ids are in order, every line is what it must be.
     """
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         return None
-    body = _COMMENTS.match(text).end()  # type: ignore[union-attr]
-    width = 8 if reading.typed else 6
-    cells = (_WHOLE_ROWS if reading.typed else _BRIEF_ROWS).split(text[body:])
-    gaps = cells[width - 1 :: width]
-    lines = text.count("\n", body)
-    if any(cells[::width]) or lines != len(gaps) + "".join(gaps).count("\n"):
+    start = _COMMENTS.match(text).end()  # type: ignore[union-attr]
+    cells = text[start:].split("\t")
+    rows, left = divmod(len(cells), WIDTH)
+    if left != 1 or not all(cells) or (not text.isascii() and "\ufffd" in text):
         return None
-    if not text.isascii() and "\ufffd" in text:
+    ids, ends = [0, *map(_NEXT.get, cells[WIDTH::WIDTH])], []
+    lines = rows + text.count("\n", 0, start)
+    try:
+        ids[0] = IDS[cells[0]]
+        for row in [row for row, id_ in enumerate(ids) if id_ is None]:
+            at = row * WIDTH
+            misc, gap, next_ = _BETWEEN.fullmatch(cells[at]).groups()
+            if gap:
+                lines += gap.count("\n")
+                ends.append(row)
+                ids[row] = IDS[next_] if row < rows or next_ else 0
+                cells[at] = misc
+            else:
+                ids[row] = IDS[next_]
+                remember(_NEXT, cells[at], ids[row])
+    except (AttributeError, CellError):
         return None
-    ends = list(compress(range(1, len(gaps) + 1), gaps))
-    lines += text.count("\n", 0, body)
-    piece = Piece(Origin(reading, line, text), lines, cells, ends, width, whole=reading.typed)
-    return _blocks(reading, piece, cells[1::width])
+    if not ends or ends[-1] != rows or raw.count(b"\n") != lines:
+        return None
+    piece = Piece(Origin(reading, line, text), lines, cells, ids, ends)
+    return _blocks(reading, piece)
 
 
-def _blocks(reading: Reading, piece: Piece, texts: list[str]) -> list[Block] | None:
+def _blocks(reading: Reading, piece: Piece) -> list[Block] | None:
     """The sentences of a piece by their ids; None if these are not in order."""
     found: list[Block] = []
+    ids = piece.ids
     start = 0
     for end in piece.ends:
-        plain, ids = counted(end - start)
-        if texts[start:end] != plain:
-            others = ids_in_order(texts[start:end])
-            if others is None:
+        own = counted(end - start)[1]
+        if ids[start:end] != own:
+            own = ids[start:end]
+            if not are_in_order(own):
                 return None
-            ids = others
-        block = Block(reading, ids)
+        block = Block(reading, own)
         block.piece, block.start, block.end, block.number = piece, start, end, len(found)
         found.append(block)
-        piece.ids.append(ids)
         start = end
     return found

@@ -1,33 +1,35 @@
 """Tokens out of rows, those of many sentences at once: here is where the time of reading goes."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import chain, count, repeat, starmap
+from itertools import count, repeat, starmap
 from typing import Any
 
-from dlctl.data.conllu_blocks import Block, Origin, Piece
+from dlctl.data.conllu_blocks import WIDTH, Block, Origin, Piece, Reading
 from dlctl.data.conllu_cells import (
     COLUMNS,
-    MISC,
     CellError,
     Deps,
     Feats,
-    Id,
+    Misc,
     read_deps,
     read_feats,
     read_head,
+    read_misc,
     remember,
 )
 from dlctl.data.conllu_token import Token
+from dlctl.errors import Diagnostic
 
 # As many tokens as a processor's cache holds and Python's collector does not look through.
 _ROWS = 120
 
 
-# Columns that go together, read at once: from UPOS to FEATS, and from HEAD to DEPS. A plain dict is quicker
-# to ask than one that fills itself.
-_TAGS: dict[str, tuple[str, str, Feats]] = {}
-_RELATIONS: dict[str, tuple[int | None, str, Deps]] = {}
+_NOWHERE = Origin(Reading("", list[Diagnostic]().append), 1, "")
+# What cells are worth, MISC with what follows it; a plain dict is quicker to ask than one that fills itself.
+_HEAD: dict[str, int | None] = {}
+_FEATS: dict[str, Feats] = {}
+_DEPS: dict[str, Deps] = {}
+_MISC: dict[str, Misc] = {}
 
 
 class _Whole(Token):
@@ -35,6 +37,8 @@ class _Whole(Token):
 
     __slots__ = ("deprel", "deps", "feats", "head", "misc", "xpos")
     __init__ = object.__init__  # who makes one sets everything
+    # It need not know where it was read: what it holds is written as it stood there.
+    _block, _row, _later = _NOWHERE, 0, None
 
     def _now(self, column: str) -> Any:
         return getattr(self, column.lower())
@@ -48,14 +52,14 @@ def tokens_of(block: Block) -> list[Token]:
     piece = block.piece
     if piece is None:
         piece = block.cut_alone() if block.reading.names is COLUMNS else None
-        return (_tokens(block, piece, 0, 1) if piece else []) or _lazy_tokens(block)
+        return (_tokens(block, piece, 0, len(block.ids())) if piece else []) or _lazy_tokens(block)
     start, end = block.start, block.end
     if start < piece.first or start >= piece.end:
         last = block.number + 1
         if start == piece.end:
             last = max(last, bisect_right(piece.ends, start + _ROWS))
         piece.first, piece.end = start, piece.ends[last - 1]
-        piece.tokens = _tokens(piece.origin, piece, block.number, last)
+        piece.tokens = _tokens(piece.origin, piece, start, piece.end)
     tokens = piece.tokens[start - piece.first : end - piece.first]
     if end == piece.end:
         piece.tokens = []  # who keeps a sentence does not keep the tokens of others
@@ -81,72 +85,58 @@ def _new_tokens(number: int) -> list[Token]:
 
 
 def _tokens(origin: Origin | Block, piece: Piece, first: int, last: int) -> list[Token]:
-    """The tokens of sentences of a piece; none if a cell cannot be read.
+    """The tokens of rows of a piece; none if a cell cannot be read.
 
     Its token tells of such a cell, when it is asked for it.
     """
-    ids = piece.ids[first:last]
-    start, end = piece.ends[first] - len(ids[0]), piece.ends[last - 1]
-    if not piece.whole:
-        columns = [piece.column(at, start, end) for at in (1, 2, 3)]
-        return _brief_tokens(origin, start, ids, columns)
-    columns = [piece.column(at, start, end) for at in range(1, 6)]
+    if not origin.reading.typed:
+        return _brief_tokens(origin, piece, first, last)
     try:
-        return _typed_tokens(origin, start, ids, columns)
+        return _typed_tokens(piece, first, last)
     except CellError:
         return []
 
 
-def _brief_tokens(
-    origin: Origin | Block, start: int, ids: list[Sequence[Id]], columns: list[list[str]]
-) -> list[Token]:
+def _brief_tokens(origin: Origin | Block, piece: Piece, first: int, last: int) -> list[Token]:
     """Form, lemma and UPOS; the others when they are asked for."""
-    tokens = _new_tokens(len(columns[0]))
+    tokens = _new_tokens(last - first)
+    columns = [piece.column(at, first, last) for at in range(1, 4)]
     # Where a loop's targets are attributes nothing is named twice: here is where the time goes.
     token: Token
     for token, token.id, token._row, token.form, token.lemma, token.upos in zip(
-        tokens, chain.from_iterable(ids), count(start), *columns, strict=False
+        tokens, piece.ids[first:last], count(first), *columns, strict=False
     ):
         token._block, token._later = origin, None
     return tokens
 
 
-def _typed_tokens(
-    origin: Origin | Block, start: int, ids: list[Sequence[Id]], columns: list[list[str]]
-) -> list[Token]:
+def _typed_tokens(piece: Piece, first: int, last: int) -> list[Token]:
     """Everything.
 
     Raises:
         CellError: a cell that cannot be read.
     """
-    tokens: list[Any] = list(starmap(_Whole, repeat((), len(columns[0]))))
-    tags_of, relations_of = _TAGS, _RELATIONS
+    tokens: list[Any] = list(starmap(_Whole, repeat((), last - first)))
+    cells = iter(piece.cells[first * WIDTH + 1 : last * WIDTH + 1])
+    head_of, feats_of, deps_of, misc_of = _HEAD, _FEATS, _DEPS, _MISC
     token: _Whole
-    for token, token.id, token._row, token.form, token.lemma, tags, relations, misc in zip(
-        tokens, chain.from_iterable(ids), count(start), *columns, strict=False
-    ):
-        token._block, token._later = origin, None
+    for (
+        token, token.id, token.form, token.lemma, token.upos, token.xpos, feats, head,
+        token.deprel, deps, misc,
+    ) in zip(tokens, piece.ids[first:last], *repeat(cells, WIDTH), strict=False):  # fmt: skip
         try:
-            token.upos, token.xpos, feats = tags_of[tags]
-            token.head, token.deprel, deps = relations_of[relations]
+            token.head = head_of[head]
+            token.feats = feats_of[feats].copy()
+            token.deps = deps_of[deps].copy()
+            token.misc = misc.copy() if (misc := misc_of[misc]) else {}
         except KeyError:
-            token.upos, token.xpos, feats = _learn_tags(tags)
-            token.head, token.deprel, deps = _learn_relations(relations)
-        token.feats = feats.copy() if feats else {}
-        token.deps = deps.copy()
-        token.misc = {} if misc == "_" else MISC[misc].copy()
+            token.head, token.feats, token.deps, token.misc = _learn(head, feats, deps, misc)
     return tokens
 
 
-def _learn_tags(text: str) -> tuple[str, str, Feats]:
-    upos, xpos, feats = text.split("\t")
-    found = upos, xpos, read_feats(feats)
-    remember(_TAGS, text, found)
-    return found
-
-
-def _learn_relations(text: str) -> tuple[int | None, str, Deps]:
-    head, deprel, deps = text.split("\t")
-    found = read_head(head), deprel, read_deps(deps)
-    remember(_RELATIONS, text, found)
-    return found
+def _learn(head: str, feats: str, deps: str, misc: str) -> tuple[int | None, Feats, Deps, Misc]:
+    remember(_HEAD, head, read_head(head))
+    remember(_FEATS, feats, read_feats(feats))
+    remember(_DEPS, deps, read_deps(deps))
+    remember(_MISC, misc, read_misc(misc.partition("\n")[0]))
+    return _HEAD[head], _FEATS[feats].copy(), _DEPS[deps].copy(), _MISC[misc].copy()

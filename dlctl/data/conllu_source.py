@@ -16,7 +16,7 @@ from dlctl.errors import NotFoundError
 
 Source = str | Path | bytes | IO[bytes] | IO[str]
 # What fits into a processor's cache is cut up quicker.
-_CHUNK = 1 << 14
+_CHUNK = 1 << 15
 _BROKEN = (
     EOFError,
     zlib.error,

@@ -205,13 +205,11 @@ class Token:
         return getattr(self, column.lower())
 
     def _typed_text(self, name: str, value: Any) -> str:
-        before = self._text(name)
         if self._later and name in self._later and not value:
-            return before
-        with suppress(CellError):
-            if _same(self._value(name, before), value):
-                return before
-        return TYPED[name][1](value)
+            return self._text(name)  # a cell that could not be read
+        read, write = TYPED[name]
+        text: str | None = getattr(value, "text", None)
+        return text if text is not None and _same(read(text), value) else write(value)
 
     def __str__(self) -> str:
         return "\t".join(self.cells(self._names()))

@@ -10,6 +10,7 @@ from dlctl.data.conllu_cells import (
     Deps,
     Feats,
     Misc,
+    dependency_order,
     read_deps,
     read_feats,
     read_head,
@@ -36,16 +37,8 @@ def deps_text(deps: Deps) -> str:
     Raises:
         ValueError: one that no reader would read as it is.
     """
-    in_order = sorted(
-        (head if isinstance(head, tuple) else (head, 0), str(head), relation) for head, relation in deps
-    )
-    return (
-        "|".join(
-            _if(_DEPENDENCY.fullmatch(f"{head}:{relation}"), f"{head}:{relation}", "DEPS")
-            for _, head, relation in in_order
-        )
-        or "_"
-    )
+    items = [f"{head}:{relation}" for head, relation in sorted(deps, key=dependency_order)]
+    return "|".join(_if(_DEPENDENCY.fullmatch(item), item, "DEPS") for item in items) or "_"
 
 
 def misc_text(misc: Misc) -> str:
