@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, compress
 from typing import Any
 
 from dlctl.data.conllu_cells import COLUMNS, CellError, Id
@@ -61,6 +61,18 @@ class Reading:
             return
         message = f"the column {twice} is named twice"
         self.faults(Diagnostic(self.file, 1, twice, "global-columns", message))
+
+    def places(self, names: Sequence[str]) -> list[int]:
+        """Where columns are, counted from 0.
+
+        Raises:
+            ConlluError: there is no such column.
+        """
+        for name in names:
+            if name.upper() not in self.names:
+                message = f"no column {name!r}; there are {', '.join(self.names).lower()}"
+                raise ConlluError(Diagnostic(self.file, 1, None, "no-column", message))
+        return [self.names.index(name.upper()) for name in names]
 
     def fault(self, line: int, error: CellError) -> None:
         """Tell of a cell that cannot be read.
@@ -168,26 +180,18 @@ class Block:
         line = self.line + len(self.lines()) - len(self.ids()) + row
         self.reading.fault(line, error)
 
-    def column(self, name: str) -> list[str]:
-        """A column of the words as text.
-
-        Raises:
-            ConlluError: there is no such column.
-        """
-        names, ids = self.reading.names, self.ids()
-        try:
-            at = names.index(name.upper())
-        except ValueError:
-            message = f"no column {name!r}; there are {', '.join(names).lower()}"
-            raise ConlluError(Diagnostic(self.reading.file, self.line, None, "no-column", message)) from None
-        if self.piece is not None and 0 < at < WIDTH:
-            cells = self.piece.column(at, self.start, self.end)
+    def columns(self, places: Sequence[int]) -> tuple[list[str], ...]:
+        """Columns of the words as text, counted from 0."""
+        piece, ids = self.piece, self._ids
+        if piece is None or 0 in places or WIDTH in places:
+            found = [[row[at] for row in self.rows()] for at in places]
         else:
-            cells = [row[at] for row in self.rows()]
+            found = piece.columns(places, self.start, self.end)
         # Only words alone end with their number, for a token of several and an empty node are rows too.
         if ids[-1] == len(ids):
-            return cells
-        return [cell for cell, id_ in zip(cells, ids, strict=True) if type(id_) is int]
+            return tuple(found)
+        words = [type(id_) is int for id_ in ids]
+        return tuple([[*compress(cells, words)] for cells in found])
 
 
 class Origin:
@@ -258,9 +262,10 @@ class Piece:
         self.first = self.end = 0
         self.tokens: list[Any] = []
 
-    def column(self, at: int, start: int, end: int) -> list[str]:
-        """The cells of rows in a column, counted from 0; the first one has none here."""
-        return self.cells[start * WIDTH + at : end * WIDTH + (at == WIDTH) : WIDTH]
+    def columns(self, places: Sequence[int], start: int, end: int) -> list[list[str]]:
+        """The cells of rows in columns from FORM to DEPS, counted from 0."""
+        cells, first, last = self.cells, start * WIDTH, end * WIDTH
+        return [cells[first + at : last : WIDTH] for at in places]
 
 
 def plus_columns(text: str) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 COLUMNS = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 Value = TypeVar("Value")
 _REMEMBERED, _LONG = 1 << 16, 1 << 10
+# A cell and the id after it that are longer are hardly ever seen twice.
+SHORT = 24
 
 
 class Span(NamedTuple):
@@ -105,11 +107,9 @@ class OddDict(dict[str, Any]):
     text: str
 
     def copy(self) -> "OddDict":
-        copied = OddDict()
-        copied.text = self.text
-        for key, value in self.items():
-            copied[key] = value.copy() if isinstance(value, list) else value
-        return copied
+        """Another one, lists in it too."""
+        items = ((key, each.copy() if isinstance(each, list) else each) for key, each in self.items())
+        return _odd(OddDict, items, self.text)
 
 
 class OddList(list[tuple[Head, str]]):
@@ -119,12 +119,14 @@ class OddList(list[tuple[Head, str]]):
     text: str
 
     def copy(self) -> "OddList":
-        copied = OddList(self)
-        copied.text = self.text
-        return copied
+        """Another one."""
+        return _odd(OddList, self, self.text)
 
 
-def _odd(kind: Any, value: Any, text: str) -> Any:
+Odd = TypeVar("Odd", OddDict, OddList)
+
+
+def _odd(kind: Callable[[Any], Odd], value: Any, text: str) -> Odd:
     found = kind(value)
     found.text = text
     return found

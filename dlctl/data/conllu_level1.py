@@ -199,16 +199,30 @@ def _check_sequence(
             found.append((number, "ID", "word-interval-out", message))
 
 
-def check_overlaps(texts: Sequence[str], start: int, found: list[Found]) -> bool:
-    """That no word is part of two multiword tokens; asked only of ids that passed."""
+def check_multiword(texts: Sequence[str], start: int, found: list[Found]) -> bool:
+    """That multiword tokens stand just before their first word and share none.
+
+    It is asked only of ids that passed. Of a token that stands too early udtools says nothing.
+    """
     covered = bytearray(len(texts) + 1)
-    ok = True
+    words = 0
+    before = len(found)
     for number, text in enumerate(texts, start):
-        id_ = read_id(text) if "-" in text else None
-        if isinstance(id_, Span):
-            if covered.find(1, id_.first, id_.last + 1) >= 0:
-                message = f"{id_} has words that are part of another multiword token"
-                found.append((number, "ID", "overlapping-word-intervals", message))
-                ok = False
-            covered[id_.first : id_.last + 1] = b"\1" * (id_.last - id_.first + 1)
-    return ok
+        id_ = read_id(text)
+        words += isinstance(id_, int)
+        if not isinstance(id_, Span):
+            continue
+        if id_.first != words + 1:
+            message = f"{id_} must stand just before its first word"
+            found.append((number, "ID", "misplaced-word-interval", message))
+        if covered.find(1, id_.first, id_.last + 1) >= 0:
+            message = f"{id_} has words that are part of another multiword token"
+            found.append((number, "ID", "overlapping-word-intervals", message))
+        covered[id_.first : id_.last + 1] = b"\1" * (id_.last - id_.first + 1)
+    return len(found) == before
+
+
+def check_not_empty(ids: Iterable[Id], start: int, found: list[Found]) -> None:
+    """That there is a word."""
+    if not any(isinstance(id_, int) for id_ in ids):
+        found.append((start, "ID", "empty-sentence", "a sentence of empty nodes without words"))

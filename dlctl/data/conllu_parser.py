@@ -96,8 +96,12 @@ def columns(source: Source, *names: str) -> Iterator[tuple[list[str], ...]]:
     """
     faults = _faults(True, None)
     for name, stream in open_all(source):
+        reading = None
         for block in blocks(name, stream, faults):
-            yield tuple([block.column(each) for each in names])
+            if block.reading is not reading:
+                reading = block.reading
+                places = reading.places(names)
+            yield block.columns(places)
 
 
 def write(sentences: Iterable[Sentence], target: str | Path | IO[bytes]) -> None:

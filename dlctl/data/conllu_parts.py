@@ -4,9 +4,16 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from dlctl.data.conllu_blocks import Block, Reading
-from dlctl.data.conllu_cells import COLUMNS
+from dlctl.data.conllu_cells import COLUMNS, read_id
 from dlctl.data.conllu_ids import sound_ids
-from dlctl.data.conllu_level1 import Found, check_columns, check_ids, check_lines, check_overlaps
+from dlctl.data.conllu_level1 import (
+    Found,
+    check_columns,
+    check_ids,
+    check_lines,
+    check_multiword,
+    check_not_empty,
+)
 from dlctl.errors import Diagnostic
 
 # What validation tells of and what hinders nobody from reading.
@@ -71,8 +78,8 @@ def check_reading(lines: list[str], start: int, names: tuple[str, ...] = COLUMNS
     if check_columns(rows, start + first, found, names) and "ID" in names:
         at = names.index("ID")
         ids = [row[at] for row in rows]
-        if check_ids(ids, start + first, found):
-            check_overlaps(ids, start + first, found)
+        if check_ids(ids, start + first, found) and check_multiword(ids, start + first, found):
+            check_not_empty(map(read_id, ids), start + first, found)
     return found
 
 

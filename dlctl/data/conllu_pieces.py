@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Generator, Iterator
-from typing import IO
+from typing import IO, Any
 
 from dlctl.data.conllu_blocks import WIDTH, Block, Faults, Origin, Piece, Reading
-from dlctl.data.conllu_cells import COLUMNS, IDS, CellError, Id, remember
+from dlctl.data.conllu_cells import COLUMNS, IDS, SHORT, CellError, Id, remember
 from dlctl.data.conllu_ids import are_in_order, counted, sound_ids
 from dlctl.data.conllu_source import chunks
 
 _COMMENTS = re.compile(r"(?:#.*+\n)*+")
-# What is between two tabs at the end of a row: its MISC, perhaps a blank line and comments, the next id.
-_BETWEEN = re.compile(r"([^\n]++)\n((?:\n(?:#.*+\n)*+)?+)(.*+)")
+# What is between two tabs where a sentence ends: MISC, a blank line and comments, the next id.
+_LAST = re.compile(r"([^\n]++)\n(\n(?:#.*+\n)*+)(.*+)")
 # The id of the next row of the sentence by the cell before it and that id, for many rows look alike.
 _NEXT: dict[str, Id] = {}
 
@@ -90,27 +90,46 @@ def cut(reading: Reading, line: int, raw: bytes) -> list[Block] | None:
     rows, left = divmod(len(cells), WIDTH)
     if left != 1 or not all(cells) or (not text.isascii() and "\ufffd" in text):
         return None
-    ids, ends = [0, *map(_NEXT.get, cells[WIDTH::WIDTH])], []
-    lines = rows + text.count("\n", 0, start)
+    found = _ids(cells, rows)
+    if found is None:
+        return None
+    ids, ends, between = found
+    lines = text.count("\n", 0, start) + rows + between
+    if ends[-1:] != [rows] or raw.count(b"\n") != lines:
+        return None
+    return _blocks(reading, Piece(Origin(reading, line, text), lines, cells, ids, ends))
+
+
+def _ids(cells: list[str], rows: int) -> tuple[list[Id], list[int], int] | None:
+    """The id of every row, and a 0; the row after the last of every sentence; the lines between sentences.
+
+    The MISC of a last row is cut off from the next sentence. None if something else stands there than must.
+    """
+    ids: list[Any] = [None, *map(_NEXT.get, cells[WIDTH::WIDTH])]
+    ends: list[int] = []
+    lines = 0
     try:
         ids[0] = IDS[cells[0]]
         for row in [row for row, id_ in enumerate(ids) if id_ is None]:
-            at = row * WIDTH
-            misc, gap, next_ = _BETWEEN.fullmatch(cells[at]).groups()
-            if gap:
+            tail = cells[row * WIDTH]
+            misc, _, next_ = tail.partition("\n")
+            if next_[:1] == "\n":
+                found = _LAST.fullmatch(tail)
+                if found is None:
+                    return None
+                cells[row * WIDTH], gap, next_ = found.groups()
+                ids[row] = IDS[next_] if next_ or row < rows else 0
                 lines += gap.count("\n")
                 ends.append(row)
-                ids[row] = IDS[next_] if row < rows or next_ else 0
-                cells[at] = misc
-            else:
+            elif misc:
                 ids[row] = IDS[next_]
-                remember(_NEXT, cells[at], ids[row])
-    except (AttributeError, CellError):
+                if len(tail) < SHORT:
+                    remember(_NEXT, tail, ids[row])
+            else:
+                return None
+    except CellError:
         return None
-    if not ends or ends[-1] != rows or raw.count(b"\n") != lines:
-        return None
-    piece = Piece(Origin(reading, line, text), lines, cells, ids, ends)
-    return _blocks(reading, piece)
+    return ids, ends, lines
 
 
 def _blocks(reading: Reading, piece: Piece) -> list[Block] | None:

@@ -1,5 +1,6 @@
 """Tokens out of rows, those of many sentences at once: here is where the time of reading goes."""
 
+import sys
 from bisect import bisect_right
 from itertools import count, repeat, starmap
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from dlctl.data.conllu_blocks import WIDTH, Block, Origin, Piece, Reading
 from dlctl.data.conllu_cells import (
     COLUMNS,
+    MISC,
+    SHORT,
     CellError,
     Deps,
     Feats,
@@ -14,7 +17,6 @@ from dlctl.data.conllu_cells import (
     read_deps,
     read_feats,
     read_head,
-    read_misc,
     remember,
 )
 from dlctl.data.conllu_token import Token
@@ -52,6 +54,8 @@ def tokens_of(block: Block) -> list[Token]:
     piece = block.piece
     if piece is None:
         piece = block.cut_alone() if block.reading.names is COLUMNS else None
+        if piece:
+            piece.cells = [*map(sys.intern, piece.cells)]
         return (_tokens(block, piece, 0, len(block.ids())) if piece else []) or _lazy_tokens(block)
     start, end = block.start, block.end
     if start < piece.first or start >= piece.end:
@@ -100,7 +104,7 @@ def _tokens(origin: Origin | Block, piece: Piece, first: int, last: int) -> list
 def _brief_tokens(origin: Origin | Block, piece: Piece, first: int, last: int) -> list[Token]:
     """Form, lemma and UPOS; the others when they are asked for."""
     tokens = _new_tokens(last - first)
-    columns = [piece.column(at, first, last) for at in range(1, 4)]
+    columns = piece.columns((1, 2, 3), first, last)
     # Where a loop's targets are attributes nothing is named twice: here is where the time goes.
     token: Token
     for token, token.id, token._row, token.form, token.lemma, token.upos in zip(
@@ -118,25 +122,34 @@ def _typed_tokens(piece: Piece, first: int, last: int) -> list[Token]:
     """
     tokens: list[Any] = list(starmap(_Whole, repeat((), last - first)))
     cells = iter(piece.cells[first * WIDTH + 1 : last * WIDTH + 1])
-    head_of, feats_of, deps_of, misc_of = _HEAD, _FEATS, _DEPS, _MISC
+    head_of, feats_of, deps_of, misc_of = _HEAD, _FEATS, _DEPS, _MISC.get
     token: _Whole
     for (
         token, token.id, token.form, token.lemma, token.upos, token.xpos, feats, head,
-        token.deprel, deps, misc,
+        token.deprel, deps, tail,
     ) in zip(tokens, piece.ids[first:last], *repeat(cells, WIDTH), strict=False):  # fmt: skip
         try:
             token.head = head_of[head]
             token.feats = feats_of[feats].copy()
             token.deps = deps_of[deps].copy()
-            token.misc = misc.copy() if (misc := misc_of[misc]) else {}
         except KeyError:
-            token.head, token.feats, token.deps, token.misc = _learn(head, feats, deps, misc)
+            token.head, token.feats, token.deps = _learn(head, feats, deps)
+        misc = misc_of(tail)
+        if misc is None:
+            misc = _learn_misc(tail)
+        token.misc = misc.copy() if misc else {}
     return tokens
 
 
-def _learn(head: str, feats: str, deps: str, misc: str) -> tuple[int | None, Feats, Deps, Misc]:
+def _learn(head: str, feats: str, deps: str) -> tuple[int | None, Feats, Deps]:
     remember(_HEAD, head, read_head(head))
     remember(_FEATS, feats, read_feats(feats))
     remember(_DEPS, deps, read_deps(deps))
-    remember(_MISC, misc, read_misc(misc.partition("\n")[0]))
-    return _HEAD[head], _FEATS[feats].copy(), _DEPS[deps].copy(), _MISC[misc].copy()
+    return _HEAD[head], _FEATS[feats].copy(), _DEPS[deps].copy()
+
+
+def _learn_misc(tail: str) -> Misc:
+    misc = MISC[tail.partition("\n")[0]]
+    if len(tail) < SHORT:
+        remember(_MISC, tail, misc)
+    return misc

@@ -19,7 +19,8 @@ from dlctl.data.conllu_level1 import (
     check_columns,
     check_ids,
     check_lines,
-    check_overlaps,
+    check_multiword,
+    check_not_empty,
     groups,
 )
 from dlctl.data.conllu_metadata import (
@@ -118,8 +119,8 @@ def _slow(
         rows = _level1(group, start, names, found)
         if rows is not None and level >= 2:
             _level2(rows, treebank, found)
-        if rows is not None and not any(isinstance(id_, int) for id_ in rows.ids):
-            found.append((rows.first, "ID", "empty-sentence", "a sentence of empty nodes without words"))
+        if rows is not None:
+            check_not_empty(rows.ids, rows.first, found)
         start += len(group)
     return found
 
@@ -135,7 +136,7 @@ def _level1(lines: Sequence[str], start: int, names: tuple[str, ...], found: lis
     if not check_columns(rows, first, found, names) or "ID" not in names:
         return None
     texts = [row[names.index("ID")] for row in rows]
-    if not check_ids(texts, first, found) or not check_overlaps(texts, first, found):
+    if not check_ids(texts, first, found) or not check_multiword(texts, first, found):
         return None
     ids = [read_id(text) for text in texts]
     if names is COLUMNS:

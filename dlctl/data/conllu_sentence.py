@@ -89,7 +89,7 @@ class Sentence:
     def column(self, name: str) -> list[str]:
         """A column of the words, as text."""
         if self._tokens is None:
-            return self._block.column(name)
+            return self._block.columns(self._block.reading.places([name]))[0]
         at = self.columns.index(name.upper())
         return [token.cells(self.columns)[at] for token in self.words]
 

@@ -1,7 +1,6 @@
 """A token: the cells of a row, read when they are asked for, changed, and text again."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from dlctl.data.conllu_blocks import Block, Origin

@@ -274,12 +274,18 @@ def slow(raw: bytes) -> list[tuple[int, str]]:
         ("1 2-3 2 2.1 3", True), ("2 1", False), ("1 1", False), ("1 3", False), ("1-3 1 2", False),
         ("1 1-2 2", False), ("1-2 1 2-3 2 3", False), ("1 1.2", False),
         ("1.1 1", False), ("0.1 0.1 1", False),
-        ("2-3 1 2 3", False), ("1-2 0.1 1 2", False), ("1 2-1 2", False), ("0.1", False), ("01", False),
+        ("2-3 1 2 3", False), ("1 3-3 2 3", False), ("1-2 0.1 1 2", False), ("1 2-1 2", False),
+        ("0.1", False), ("01", False),
         ("1-2", False), ("1 1.1 1.2 2 1.3", False), ("0.2 0.1 1", False), ("1 2.1 2", False), ("0 1", False),
     ],
 )  # fmt: skip
 def test_ids_are_in_order_or_not(ids: str, fine: bool) -> None:
     assert in_order(ids.split()) is fine
+    rows = "".join(f"{id_}\tA" + "\t_" * 8 + "\n" for id_ in ids.split())
+    found: list[Diagnostic] = []
+    # What is not in order is told of, and never left out in silence.
+    assert len(load(f"{rows}\n".encode(), strict=False, diagnostics=found)) == fine
+    assert bool(found) is not fine
 
 
 def test_ids_of_different_kinds_are_never_the_same() -> None:

@@ -63,6 +63,11 @@ DIFFERENCES = {
         b"# sent_id = 1\n# text = x\n0.1\tx\tx\tX\t_\t_\t_\t_\t0.2:dep\t_\n\n",
         [(3, "unknown-ehead"), (3, "empty-sentence")],
     ),
+    # udtools looks only whether a multiword token stands too late.
+    "a multiword token before its place": (
+        edited((("1-2\t", "2-3\t"),)),
+        [(4, "misplaced-word-interval")],
+    ),
     # udtools ends with a UnicodeDecodeError before it reads a line.
     "bytes that are no UTF-8": (TREEBANK.encode().replace(b"\tdo\t", b"\td\xff\t"), [(5, "invalid-utf")]),
     # udtools ends with a JSONDecodeError: a comment may say whatever it likes.
