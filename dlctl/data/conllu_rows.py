@@ -24,8 +24,6 @@ from dlctl.errors import Diagnostic
 
 # As many tokens as a processor's cache holds and Python's collector does not look through.
 _ROWS = 120
-
-
 _NOWHERE = Origin(Reading("", list[Diagnostic]().append), 1, "")
 # What cells are worth, MISC with what follows it; a plain dict is quicker to ask than one that fills itself.
 _HEAD: dict[str, int | None] = {}

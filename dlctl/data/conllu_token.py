@@ -52,8 +52,8 @@ class Token:
     deprel: str
     deps: Deps
     misc: Misc
-    # The number of the row that was read; or a row with what was set as text and is not read yet.
-    _row: int | tuple[str, ...]
+    # The number of the row that was read.
+    _row: int
     # Where it was read: its sentence alone, or cut up with others.
     _block: Block | Origin | None
     # What was asked for or set, by attribute; and by column what stands in for a cell that cannot be read.
@@ -83,8 +83,7 @@ class Token:
             value = self._value(column, self._text(column))
         except CellError as error:
             # A fault is told of once; then reading goes on with nothing in its place.
-            if self._block is None or not isinstance(self._row, int):
-                raise
+            assert self._block is not None  # without it there is no cell
             self._block.fault(self._row, error)
             nothing = _NOTHING[column]
             value = self._later[column] = None if nothing is None else nothing.copy()
@@ -100,8 +99,6 @@ class Token:
     def _text(self, column: str) -> str:
         """A cell as it was read."""
         names = self._names()
-        if isinstance(self._row, tuple):
-            return self._row[names.index(column)]
         if self._block is None or column not in names:
             return "_"
         return self._block.row(self._row)[names.index(column)]
@@ -204,8 +201,9 @@ class Token:
         return getattr(self, column.lower())
 
     def _typed_text(self, name: str, value: Any) -> str:
-        if self._later and name in self._later and not value:
-            return self._text(name)  # a cell that could not be read
+        unreadable = self._later is not None and name in self._later
+        if not value and (unreadable or (self._names() is not COLUMNS and self._text(name) == "*")):
+            return self._text(name)
         read, write = TYPED[name]
         text: str | None = getattr(value, "text", None)
         return text if text is not None and _same(read(text), value) else write(value)

@@ -216,6 +216,29 @@ def test_plus_names_its_columns() -> None:
     assert [word["PARSEME:MWE"] for word in (*first.words, *second.words)] == ["1:VPC", "1", "*"]
     first.words[0]["PARSEME:MWE"] = "*"
     assert bytes(first) + bytes(second) == raw.replace(b"1:VPC", b"*")
+    raw = b"# global.columns = ID FORM FEATS DEPS MISC\n1\tgive\t*\t_\t*\n\n"
+    (found,) = load(raw)
+    assert [(word.feats, word.deps, word.misc) for word in found.words] == [({}, [], {})]
+    assert bytes(found) == raw
+    found.words[0].feats["Number"] = "Sing"
+    assert bytes(found) == raw.replace(b"*", b"Number=Sing", 1)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_cells_out_of_order_are_put_in_order_when_they_are_changed(alone: bool) -> None:
+    old = "B=1|A=2\t0\troot\t3:x|1:y\tK=1|L|K=2"
+    raw = f"1\ta\ta\tX\t_\t{old}\n\n".encode()
+    stream = read(raw * 2)
+    assert next(stream).tokens[0].feats  # all cells of the next sentence are read at once
+    (sentence,) = load(raw) if alone else stream
+    (word,) = sentence.tokens
+    assert (word.feats, word.deps) == ({"B": "1", "A": "2"}, [(3, "x"), (1, "y")])
+    word.upos = "NOUN"
+    assert bytes(sentence) == raw.replace(b"X", b"NOUN")
+    word.feats["C"], word.misc["M"] = "3", None
+    word.deps.append((2, "z"))
+    new = "A=2|B=1|C=3\t0\troot\t1:y|2:z|3:x\tK=1|K=2|L|M"
+    assert bytes(sentence) == raw.replace(b"X", b"NOUN").replace(old.encode(), new.encode())
 
 
 def test_line_of_a_megabyte_and_sentences_across_pieces() -> None:
