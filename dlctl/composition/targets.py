@@ -118,7 +118,7 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
         return _no_target(composed, keys, f"{target} is a module and no class", *_inside(target))
     if absent is None:
         wrong = _cannot_import(target) if imports and found is None else None
-        return _no_target(composed, keys, wrong[0], meant(wrong[1]), wrong[1]) if wrong else None
+        return _no_target(composed, keys, wrong[0], suggestions=wrong[1]) if wrong else None
     if uninstalled(target):
         return None
     if "." not in target:
@@ -128,9 +128,8 @@ def _absent(composed: "Composed", keys: Keys, target: str, *, imports: bool) -> 
     rest = target.removeprefix(f"{before}{absent.name}")
     full = [f"{before}{name}{rest}" for name in close]
     if absent.inside:
-        return _no_target(
-            composed, keys, f"there is no '{absent.name}' in {absent.inside}", meant(full), full
-        )
+        message = f"there is no '{absent.name}' in {absent.inside}"
+        return _no_target(composed, keys, message, suggestions=full)
     # What brings a package is not always called like it: sklearn, cv2.
     hint = meant(full) or f"correct the name, or install what brings {absent.name}"
     message = f"there is no package '{absent.name}' (of {target})"
@@ -160,6 +159,7 @@ def _in_full(keys: Keys, name: str) -> tuple[str, list[str]]:
 def _no_target(
     composed: "Composed", keys: Keys, message: str, hint: str | None = None, suggestions: Sequence[str] = ()
 ) -> ConfigError:
+    hint = hint or meant(suggestions) or "correct the name, or the module that it names"
     return blamed(composed, (*keys, "_target_"), message, "target", hint, suggestions)
 
 

@@ -137,7 +137,7 @@ def test_what_source_does_not_tell_is_imported(dlctl: Dlctl) -> None:
     assert dlctl("check", "model=mine", "~callbacks").out == "no fault in 1 config\n"
     assert Path("imported").exists()
     result = dlctl("check", "model=mine", "model._target_=imported_module.Bad", "~callbacks", code=3)
-    assert "there is no 'Bad' in imported_module" in result.err
+    assert "there is no 'Bad' in imported_module\n  correct the name, or the module" in result.err
 
 
 def test_settings_of_a_logger_that_is_not_chosen_are_no_fault(dlctl: Dlctl) -> None:

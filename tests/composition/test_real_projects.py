@@ -176,6 +176,7 @@ def test_module_that_ends_the_program_does_not_end_check(dlctl: Dlctl, end: str)
     assert result.out == "1 fault in 1 config\n"
     assert result.err == (
         "error: configs/experiment/mine.yaml:3: mine.Net cannot be imported: mine ends the program\n"
+        "  correct the name, or the module that it names\n"
     )
 
 
