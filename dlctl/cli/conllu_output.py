@@ -38,6 +38,9 @@ def check(format: str | None, output: str | None, files: Sequence[str]) -> None:
         if output in (None, "-") and sys.stdout.isatty():
             raise UsageError("Parquet is nothing to look at", hint="--output FILE.parquet")
     if output in (None, "-"):
+        # Reading would never come to the end of what it writes.
+        if format and stdout_is_file():
+            _refuse_read(os.fstat(sys.stdout.fileno()), "the file that stdout goes to", files)
         return
     path = Path(str(output))
     try:
@@ -48,11 +51,12 @@ def check(format: str | None, output: str | None, files: Sequence[str]) -> None:
     if not writable:
         raise ConfigError(f"cannot write {output}", hint="name another file: --output FILE")
     if path.exists() and stat.S_ISREG(path.stat().st_mode):
-        same = [each for each in files if os.path.samestat(path.stat(), _stat(each))]
-        if same:
-            raise UsageError(
-                f"{output} is read and would be overwritten", hint="name another file: --output FILE"
-            )
+        _refuse_read(path.stat(), str(output), files)
+
+
+def _refuse_read(target: os.stat_result, name: str, files: Sequence[str]) -> None:
+    if any(os.path.samestat(target, _stat(each)) for each in files):
+        raise UsageError(f"{name} is read and would be overwritten", hint="name another file: --output FILE")
 
 
 def _stat(file: str) -> os.stat_result:

@@ -492,6 +492,16 @@ def test_nonsense_is_refused_before_the_work(bank: Dlctl, words: str, message: s
     assert (bank.root / "a.conllu").read_text(encoding="utf-8") == TEXT
 
 
+def test_what_is_read_is_not_added_to(bank: Dlctl) -> None:
+    command = [sys.executable, "-m", "dlctl", "parse-conllu", "a.conllu", "--format", "conllu"]
+    with (bank.root / "a.conllu").open("ab") as end:
+        done = subprocess.run(
+            command, cwd=bank.root, stdout=end, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, f"error: the file that stdout goes to is {OVERWRITTEN}\n")
+    assert (bank.root / "a.conllu").read_text(encoding="utf-8") == TEXT
+
+
 def test_json_is_of_the_summary_or_of_the_faults(bank: Dlctl) -> None:
     error = parse(bank, "a.conllu", "--json", "--format", "csv", code=2).json["error"]
     assert (error["message"], error["hint"]) == (
