@@ -21,7 +21,7 @@ _IN_MEMORY = 1 << 24
 def format_of(name: str) -> str | None:
     """The format that the name of a file tells."""
     path = Path(name)
-    return _SUFFIXES.get((path.with_suffix("") if path.suffix in _PACKED else path).suffix)
+    return _SUFFIXES.get((path.with_suffix("") if path.suffix in (*_PACKED, ".zip") else path).suffix)
 
 
 def check(format: str | None, output: str | None, files: Sequence[str]) -> None:
@@ -43,6 +43,8 @@ def check(format: str | None, output: str | None, files: Sequence[str]) -> None:
             _refuse_read(os.fstat(sys.stdout.fileno()), "the file that stdout goes to", files)
         return
     path = Path(str(output))
+    if path.suffix == ".zip":
+        raise UsageError("zip archives are read and not written", hint=f"a name with {', '.join(_PACKED)}")
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
         writable = os.access(path if path.exists() else path.absolute().parent, os.W_OK) and not path.is_dir()

@@ -20,6 +20,7 @@ from dlctl.data.conllu_pieces import blocks
 from dlctl.data.conllu_sentence import Sentence
 from dlctl.data.conllu_source import Source, open_all
 from dlctl.data.conllu_token import Token
+from dlctl.data.conllu_written import blank_line
 from dlctl.errors import ConlluError, Diagnostic
 from dlctl.files import atomic_file
 
@@ -43,6 +44,10 @@ __all__ = [
 
 class ConlluWarning(UserWarning):
     """A fault in a treebank that is read with ``strict=False`` by somebody who collects no diagnostics."""
+
+
+# Python shows a warning of one text and place once; what is left out again is to be told again.
+warnings.simplefilter("always", ConlluWarning, append=True)
 
 
 def read(
@@ -107,6 +112,8 @@ def columns(source: Source, *names: str) -> Iterator[tuple[list[str], ...]]:
 def write(sentences: Iterable[Sentence], target: str | Path | IO[bytes]) -> None:
     """Write sentences; those that were not changed as they were read, byte for byte.
 
+    A blank line is put behind one that had none, where another follows.
+
     Args:
         sentences: what to write.
         target: a path, whose file is replaced when all is written, or a binary file object.
@@ -120,6 +127,7 @@ def write(sentences: Iterable[Sentence], target: str | Path | IO[bytes]) -> None
             write(sentences, stream)
         return
     names: tuple[str, ...] | None = None
+    before = b"\n\n"
     for sentence in sentences:
         text = bytes(sentence)
         if names is None:
@@ -129,7 +137,8 @@ def write(sentences: Iterable[Sentence], target: str | Path | IO[bytes]) -> None
                 target.write(f"# global.columns = {' '.join(names)}\n".encode())
         if sentence.columns != names:
             raise ValueError(f"{sentence!r} has other columns than the sentences before it")
-        target.write(text)
+        target.write(blank_line(before) + text)
+        before = text[-3:]
 
 
 def _faults(strict: bool, diagnostics: list[Diagnostic] | None) -> Faults:

@@ -34,6 +34,9 @@ def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
             continue
         begun = b"".join(waiting)
         end = begun.rfind(b"\n\n") + 2
+        if end < 2:  # a blank line too many, which belongs to what comes
+            waiting = [begun]
+            continue
         waiting = [begun[end:]] if end < len(begun) else []
         line = yield from _whole_sentences(reading, line, begun[:end])
     if waiting:

@@ -90,7 +90,9 @@ def _open(source: Source) -> tuple[str, IO[bytes], bool]:
 
 def _unpacked(name: str, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     try:
-        start = stream.read(6)
+        start = b""
+        while len(start) < 6 and (more := stream.read(6 - len(start))):  # a pipe may give less
+            start += more
         whole: Any = _Begun(start, stream)
         if start.startswith(b"\x1f\x8b"):
             whole = gzip.GzipFile(fileobj=whole)

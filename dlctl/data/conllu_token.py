@@ -175,6 +175,8 @@ class Token:
         Raises:
             ValueError: a value that no cell can hold, such as "" or a text with a tab or the end of a line.
         """
+        if names is not COLUMNS:
+            self._refuse_others(names)
         texts = []
         for name in names:
             text = self._written(name)
@@ -182,6 +184,12 @@ class Token:
                 raise ValueError(f"{text!r} cannot stand in {name} of token {self.id}")
             texts.append(text)
         return texts
+
+    def _refuse_others(self, names: Sequence[str]) -> None:
+        """Of a column that is not written nothing may have been set."""
+        for name in COLUMNS[1:]:
+            if name not in names and self._now(name) not in (_UNREAD, "_", None, {}, []):
+                raise ValueError(f"there is no column {name} for {self._now(name)!r} of token {self.id}")
 
     def _written(self, name: str) -> str:
         """A cell as text."""
@@ -192,7 +200,12 @@ class Token:
         value = self._now(name)
         if value is _UNREAD:
             return self._text(name)
-        return value if isinstance(value, str) else self._typed_text(name, value)
+        if isinstance(value, str):
+            return value
+        try:
+            return self._typed_text(name, value)
+        except (AttributeError, KeyError, TypeError):
+            raise ValueError(f"{value!r} cannot stand in {name} of token {self.id}") from None
 
     def _now(self, column: str) -> Any:
         """The value in a column, if it was read or set."""

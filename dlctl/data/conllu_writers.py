@@ -4,6 +4,7 @@ from typing import IO, Any
 
 from dlctl.data.conllu_cells import COLUMNS
 from dlctl.data.conllu_export import PLACE, Piece, names_of
+from dlctl.data.conllu_written import blank_line
 from dlctl.errors import ConfigError
 
 # So many rows of a table are held until they are written.
@@ -58,8 +59,7 @@ class ConlluWriter(Writer):
 
     def put(self, piece: Piece) -> None:
         """Write a sentence, with the names of its columns if no comment of it tells them."""
-        if not self._end.endswith((b"\n\n", b"\n\r\n")):
-            self.stream.write(b"\n" if self._end.endswith(b"\n") else b"\n\n")
+        self.stream.write(blank_line(self._end))
         header = b"# global.columns ="
         told = self.same_columns(piece.columns) or piece.columns == COLUMNS or piece.data.startswith(header)
         if not told:

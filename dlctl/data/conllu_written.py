@@ -21,6 +21,13 @@ _HEAD = re.compile(rf"0|{NUMBER}")
 _DEPENDENCY = re.compile(rf"(?:0|{NUMBER}|(?:0|{NUMBER})\.{NUMBER}):[^|]+")
 
 
+def blank_line(before: bytes) -> bytes:
+    """What must stand between two sentences, where the first was the last of a file that ended too soon."""
+    if before.endswith((b"\n\n", b"\n\r\n")):
+        return b""
+    return b"\n" if before.endswith(b"\n") else b"\n\n"
+
+
 def feats_text(feats: Feats) -> str:
     """Features as they are written: sorted by name whatever its case.
 

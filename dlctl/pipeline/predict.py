@@ -5,6 +5,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,12 @@ def predict(
 
     Returns:
         The file, and how many rows were written: as the data module counts them, or its batches.
+
+    Raises:
+        ConfigError: the output cannot be written as its name says, or is the data itself.
     """
+    if output is not None:
+        _refuse_data(cfg, output)
     state = checkpoints.read(checkpoint, trust=trust)
     build.seed(cfg)
     datamodule = build.datamodule(cfg)
@@ -64,6 +70,16 @@ def predict(
     show_split(datamodule, split, "predict_dataloader")
     batches = trainer.predict(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     return output, _write(batches or [], output, own)
+
+
+def _refuse_data(cfg: DictConfig, output: Path) -> None:
+    """Raise ConfigError if predictions would be written over what is read."""
+    data = OmegaConf.to_container(cfg.data)
+    for value in data.values() if isinstance(data, dict) else ():
+        with suppress(OSError, ValueError):  # most values are no files
+            if isinstance(value, str) and output.samefile(value):
+                hint = "name another file: --output FILE"
+                raise ConfigError(f"{output.name} is read and would be overwritten", hint=hint)
 
 
 def _trainer(cfg: DictConfig, trust: Path | None) -> Trainer:

@@ -122,6 +122,7 @@ def bank(dlctl: Dlctl) -> Dlctl:
 
 ALL_FAULTS = "--validate reads all and prints faults only"
 OVERWRITTEN = "read and would be overwritten\n  name another file: --output FILE"
+ZIP = "zip archives are read and not written"
 ANOTHER = "  name another file: --output FILE"
 CUT = "cannot read cut.conllu.gz: Compressed file ended before the end-of-stream marker was reached"
 
@@ -484,6 +485,10 @@ def test_names_are_unique_in_a_treebank_of_several_files_only(dlctl: Dlctl) -> N
         ("a.conllu --output x", f"what is to be written to x?\n  --format {FORMATS}"),
         ("a.conllu --output a.conllu", f"a.conllu is {OVERWRITTEN}"),
         (". --format text --output link", f"link is {OVERWRITTEN}"),
+        (
+            "a.conllu --output a.conllu.zip",
+            "zip archives are read and not written\n  a name with .gz, .xz, .bz2",
+        ),
     ],
 )
 def test_nonsense_is_refused_before_the_work(bank: Dlctl, words: str, message: str) -> None:

@@ -120,6 +120,12 @@ def test_predictions_go_into_a_table_too_and_into_nothing_else(tagger: Dlctl) ->
     assert refused.err.endswith(
         "error: cannot write predictions as '.txt'\n  name a file that ends in .conllu, .csv or .jsonl\n"
     )
+    before = (tagger.root / "test.conllu").read_bytes()
+    refused = tagger("predict", "last", *QUIET, "--output", "./test.conllu", code=3)
+    assert refused.err.endswith(
+        "error: test.conllu is read and would be overwritten\n  name another file: --output FILE\n"
+    )
+    assert (tagger.root / "test.conllu").read_bytes() == before
 
 
 @pytest.mark.parametrize("column", ["xpos", "feats", "deprel"])

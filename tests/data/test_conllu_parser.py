@@ -5,6 +5,7 @@ import lzma
 import os
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -222,6 +223,32 @@ def test_plus_names_its_columns() -> None:
     assert bytes(found) == raw
     found.words[0].feats["Number"] = "Sing"
     assert bytes(found) == raw.replace(b"*", b"Number=Sing", 1)
+
+
+def test_a_column_that_is_not_there_cannot_be_written() -> None:
+    (found,) = load(b"# global.columns = ID FORM UPOS MY:X\n1\ta\tX\t*\n\n")
+    for name, value in {"head": 3, "lemma": "a"}.items():
+        (found,) = load(b"# global.columns = ID FORM UPOS MY:X\n1\ta\tX\t*\n\n")
+        assert (found.words[0].head, found.words[0].feats) == (None, {})
+        setattr(found.words[0], name, value)
+        with pytest.raises(ValueError, match=f"no column {name.upper()}"):
+            bytes(found)
+
+
+def test_sentences_of_files_without_an_end_stay_apart() -> None:
+    good = f"{ONE.format(1)}\n".encode()
+    for end in (b"", good[-1:], good[-2:]):
+        out = io.BytesIO()
+        ended = load(good.rstrip(b"\n") + end, strict=False, diagnostics=[])
+        write([*ended, *load(good), *ended], out)
+        assert out.getvalue() == good * 2 + good.rstrip(b"\n") + end
+
+
+def test_what_is_left_out_is_warned_of_every_time() -> None:
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as caught:
+            assert load(b"1\tA\n\n", strict=False) == []
+        assert ["number-of-columns" in str(each.message) for each in caught] == [True]
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -1,6 +1,7 @@
 """What holds for every treebank, and for everything that is none."""
 
 import copy
+import io
 import os
 import pickle
 import random
@@ -140,7 +141,8 @@ def test_changed_cells_are_read_as_they_were_set(text: str, data: st.DataObject,
         ("form", ""), ("form", "a\tb"), ("lemma", "a\nb"), ("xpos", "\ufffd"), ("feats", {"A": "B|C=D"}),
         ("feats", {"a": "B"}), ("head", -1), ("deps", [(1, "a|2:b")]), ("deps", [(Span(1, 2), "a")]),
         ("deps", [(1, "")]), ("misc", {"a|b": None}), ("misc", {"a=b": "c"}), ("misc", {"_": None}),
-        ("id", 7), ("id", Span(1, 9)),
+        ("id", 7), ("id", Span(1, 9)), ("form", None), ("upos", 5), ("xpos", None), ("feats", None),
+        ("deps", None), ("misc", None), ("head", 1.5),
     ],
 )  # fmt: skip
 def test_what_nobody_would_read_as_it_is_is_not_written(name: str, value: object) -> None:
@@ -241,12 +243,29 @@ def broken(chance: random.Random, real: list[bytes]) -> bytes:
     return bytes(raw)
 
 
+class Slow(io.BytesIO):
+    """A stream that gives as much as it likes, like a pipe."""
+
+    def __init__(self, raw: bytes, chance: random.Random) -> None:
+        super().__init__(raw)
+        self._chance = chance
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(self._chance.randint(1, 300), size or 0))
+
+
 def test_broken_treebanks_give_faults_and_nothing_is_passed_over() -> None:
     chance, real, faulty = random.Random(0), treebanks(), 0
     for _ in range(400):
         raw = broken(chance, real)
         found = look(raw)
         faulty += bool(found)
+        few: list[Diagnostic] = []
+        pieces = list(read(Slow(raw, chance), strict=False, diagnostics=few))
+        whole = list(read(raw, strict=False, diagnostics=[]))
+        # However a file comes in, the same is found at the same lines.
+        assert [(each.line, each.rule) for each in few] == [(each.line, each.rule) for each in found], raw
+        assert [(each.line, bytes(each)) for each in pieces] == [(each.line, bytes(each)) for each in whole]
         # The quick way finds a fault where the slow one does, which looks at lines one by one.
         if b"\r" not in raw and not raw.startswith(b"# global.columns"):
             expected = slow(raw)
