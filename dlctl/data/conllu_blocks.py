@@ -248,7 +248,7 @@ class Piece:
         lines: how many lines they have.
         cells: what is between the tabs: the first id, then FORM to DEPS of a row and its MISC, which may be
             followed by a line's end and the next id.
-        ids: those of all rows.
+        ids: those of all rows, and a 0.
         ends: the row after the last of every sentence.
 
     Attributes:
