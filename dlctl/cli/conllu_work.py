@@ -274,6 +274,9 @@ def _in_processes(
             # Nobody waits for what they are at.
             for child in active_children():
                 child.terminate()
+            # Half of an answer may be in the pipe. Python would wait for the rest for ever, as long as we
+            # could write it too.
+            pool._result_queue._writer.close()  # type: ignore[attr-defined]
             raise
 
 

@@ -689,6 +689,18 @@ def test_who_has_seen_enough_may_go(large: Dlctl, words: str) -> None:
     assert "error" not in (large.root / "err").read_text()
 
 
+def test_processes_are_sent_away_in_the_middle_of_an_answer(large: Dlctl) -> None:
+    for number in range(6):
+        (large.root / f"large/{number}.conllu").write_bytes((SAMPLE / "train.conllu").read_bytes() * 8)
+    command = f"'{sys.executable}' -m dlctl parse-conllu large --format csv --jobs 2"
+    for _ in range(8):  # one in four of these never ended
+        script = f"{command} | head -n 1 >/dev/null; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=large.root, capture_output=True, text=True, timeout=60, check=True
+        )
+        assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 def at_a_terminal(root: Path, *words: str, columns: int, plain: bool = True) -> tuple[int, str]:
     """The exit code of a command and all that a pseudo-terminal was sent."""
     env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
