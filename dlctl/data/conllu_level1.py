@@ -140,7 +140,7 @@ def _id_or_none(text: str) -> Id | None:
 
 
 def check_ids(texts: Sequence[str], start: int, found: list[Found]) -> bool:
-    """Ids one by one, then their sequence, then how multiword tokens lie."""
+    """Ids one by one, then their sequence, then, of those that passed, how multiword tokens lie."""
     before = len(found)
     words: list[int] = []
     tokens: list[tuple[int, int, int]] = []
@@ -179,6 +179,8 @@ def check_ids(texts: Sequence[str], start: int, found: list[Found]) -> bool:
             if not (tokens and tokens[-1][0] <= id_ <= tokens[-1][1]):
                 tokens.append((id_, id_, number))
     _check_sequence(words, tokens, start, found)
+    if len(found) == before:
+        _check_multiword(texts, start, found)
     return len(found) == before
 
 
@@ -199,14 +201,13 @@ def _check_sequence(
             found.append((number, "ID", "word-interval-out", message))
 
 
-def check_multiword(texts: Sequence[str], start: int, found: list[Found]) -> bool:
+def _check_multiword(texts: Sequence[str], start: int, found: list[Found]) -> None:
     """That multiword tokens stand just before their first word and share none.
 
-    It is asked only of ids that passed. Of a token that stands too early udtools says nothing.
+    Of a token that stands too early udtools says nothing.
     """
     covered = bytearray(len(texts) + 1)
     words = 0
-    before = len(found)
     for number, text in enumerate(texts, start):
         id_ = read_id(text)
         words += isinstance(id_, int)
@@ -219,7 +220,6 @@ def check_multiword(texts: Sequence[str], start: int, found: list[Found]) -> boo
             message = f"{id_} has words that are part of another multiword token"
             found.append((number, "ID", "overlapping-word-intervals", message))
         covered[id_.first : id_.last + 1] = b"\1" * (id_.last - id_.first + 1)
-    return len(found) == before
 
 
 def check_not_empty(ids: Iterable[Id], start: int, found: list[Found]) -> None:

@@ -11,7 +11,6 @@ from dlctl.data.conllu_level1 import (
     check_columns,
     check_ids,
     check_lines,
-    check_multiword,
     check_not_empty,
 )
 from dlctl.errors import Diagnostic
@@ -78,7 +77,7 @@ def check_reading(lines: list[str], start: int, names: tuple[str, ...] = COLUMNS
     if check_columns(rows, start + first, found, names) and "ID" in names:
         at = names.index("ID")
         ids = [row[at] for row in rows]
-        if check_ids(ids, start + first, found) and check_multiword(ids, start + first, found):
+        if check_ids(ids, start + first, found):
             check_not_empty(map(read_id, ids), start + first, found)
     return found
 

@@ -19,7 +19,6 @@ from dlctl.data.conllu_level1 import (
     check_columns,
     check_ids,
     check_lines,
-    check_multiword,
     check_not_empty,
     groups,
 )
@@ -136,7 +135,7 @@ def _level1(lines: Sequence[str], start: int, names: tuple[str, ...], found: lis
     if not check_columns(rows, first, found, names) or "ID" not in names:
         return None
     texts = [row[names.index("ID")] for row in rows]
-    if not check_ids(texts, first, found) or not check_multiword(texts, first, found):
+    if not check_ids(texts, first, found):
         return None
     ids = [read_id(text) for text in texts]
     if names is COLUMNS:
