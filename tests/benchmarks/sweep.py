@@ -25,15 +25,17 @@ from dlctl.project import Project
 from dlctl.runs import record
 
 project = Project.find()
-seconds = []
+composing, training = [], []
 for seed in range(5):
+    began = time.process_time()
     composed = compose(project, "train", [*sys.argv[1:], f"seed={seed}", "test=false"])
+    composing.append(time.process_time() - began)
     run = record.start(project, composed, "train")
     config = composed.resolve(run.dir)
     began = time.process_time()
     train(config, run, public=config, carried={}, hydra=composed.full.hydra)
-    seconds.append(time.process_time() - began)
-print(sorted(seconds[1:])[2])
+    training.append(time.process_time() - began)
+print(sorted(composing)[2], sorted(training[1:])[2])
 """
 
 
@@ -59,8 +61,13 @@ def seeds(number: int) -> str:
     return "seed=" + ",".join(map(str, range(1, number + 1)))
 
 
-def measure(rounds: int, trains: int = SEEDS) -> tuple[float, float]:
-    """Median ratio of wall times (commands / sweep), and CPU seconds of a trial beyond its training."""
+def measure(rounds: int, trains: int = SEEDS) -> tuple[float, float, float]:
+    """The sweep beside its trials as commands.
+
+    Returns:
+        The median ratio of wall times (commands / sweep), the CPU seconds of a trial beyond its training, and
+        those of composing a config once more, by which machines can be compared.
+    """
     prctl, subreaper = ctypes.CDLL(None).prctl, 36  # PR_SET_CHILD_SUBREAPER
     prctl(subreaper, 1)
     try:
@@ -70,8 +77,8 @@ def measure(rounds: int, trains: int = SEEDS) -> tuple[float, float]:
         prctl(subreaper, 0)
 
 
-def _measured(rounds: int, trains: int) -> tuple[float, float]:
-    ratios, beyond = [], []
+def _measured(rounds: int, trains: int) -> tuple[float, float, float]:
+    ratios, beyond, composes = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, ".project-root").touch()
         sweep = ("-m", "dlctl", "sweep", *SHORT, "--jobs", "2")
@@ -81,17 +88,24 @@ def _measured(rounds: int, trains: int) -> tuple[float, float]:
             one = sum(run(folder, "-m", "dlctl", "train", *SHORT, f"seed={n}")[0] for n in range(trains))
             ratios.append(one * SEEDS / trains / few_wall)
             # Others who use the machine make all CPU times longer: measured before and after alike.
-            before = float(run(folder, "-c", TRAINING, *SHORT)[2])
+            before = _inside(folder)
             many_cpu = run(folder, *sweep, seeds(3 * SEEDS))[1]
-            training = (before + float(run(folder, "-c", TRAINING, *SHORT)[2])) / 2
+            composing, training = (sum(two) / 2 for two in zip(before, _inside(folder), strict=True))
             beyond.append((many_cpu - few_cpu) / (2 * SEEDS) - training)
-    return statistics.median(ratios), statistics.median(beyond)
+            composes.append(composing)
+    return statistics.median(ratios), statistics.median(beyond), statistics.median(composes)
+
+
+def _inside(folder: str) -> list[float]:
+    """CPU seconds of composing a config and of training, where everything is imported already."""
+    return [float(seconds) for seconds in run(folder, "-c", TRAINING, *SHORT)[2].split()[-2:]]
 
 
 def main() -> None:
-    ratio, beyond = measure(3)
+    ratio, beyond, composing = measure(3)
     print(f"  eight trainings one after the other / a sweep of eight  {ratio:5.2f}  (at least 5)")
     print(f"  CPU time of a trial beyond its training  {beyond * 1e3:6.0f} ms  (at most 200)")
+    print(f"  CPU time of composing a config once more {composing * 1e3:6.0f} ms  (110 where that was set)")
 
 
 if __name__ == "__main__":
