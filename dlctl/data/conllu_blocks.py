@@ -168,7 +168,8 @@ class Block:
         """It alone, cut up as pieces are; it keeps nothing of that, for tokens will have it."""
         from dlctl.data.conllu_pieces import cut
 
-        found = cut(self.reading, self.line, f"{self.text}\n\n".encode())
+        raw = f"{self.text}\n\n".encode()
+        found = cut(self.reading, self.line, raw, raw.count(b"\n"))
         return found[0].piece if found else None
 
     def row(self, number: int) -> Row:
@@ -245,7 +246,6 @@ class Piece:
 
     Args:
         origin: their text.
-        lines: how many lines they have.
         cells: what is between the tabs: the first id, then FORM to DEPS of a row and its MISC, which may be
             followed by a line's end and the next id.
         ids: those of all rows, and a 0.
@@ -255,10 +255,10 @@ class Piece:
         tokens: those of the rows from first to end, as long as they are waiting to be asked for.
     """
 
-    __slots__ = ("cells", "end", "ends", "first", "ids", "lines", "origin", "tokens")
+    __slots__ = ("cells", "end", "ends", "first", "ids", "origin", "tokens")
 
-    def __init__(self, origin: Origin, lines: int, cells: list[str], ids: list[Id], ends: list[int]) -> None:
-        self.origin, self.lines, self.cells, self.ids, self.ends = origin, lines, cells, ids, ends
+    def __init__(self, origin: Origin, cells: list[str], ids: list[Id], ends: list[int]) -> None:
+        self.origin, self.cells, self.ids, self.ends = origin, cells, ids, ends
         self.first = self.end = 0
         self.tokens: list[Any] = []
 

@@ -1,7 +1,8 @@
 """The quick way through a treebank: many sentences cut up at once, if nothing is wrong with any of them."""
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import filterfalse
 from typing import IO, Any
 
 from dlctl.data.conllu_blocks import WIDTH, Block, Faults, Origin, Piece, Reading
@@ -16,8 +17,8 @@ _LAST = re.compile(r"([^\n]++)\n(\n(?:#.*+\n)*+)(.*+)")
 _NEXT: dict[str, Id] = {}
 
 
-def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
-    """The sentences of a file; those with faults are told of and left out."""
+def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Iterable[Block]]:
+    """The sentences of a file, some at once; those with faults are told of and left out."""
     from dlctl.data.conllu_parts import repaired
 
     reading = Reading(file, faults)
@@ -27,7 +28,7 @@ def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
     for piece in pieces:
         waiting.append(piece)
         if b"\r" in piece:
-            yield from repaired(reading, line, b"".join(waiting), pieces)
+            yield repaired(reading, line, b"".join(waiting), pieces)
             return
         # A sentence of many pieces is put together once, when its end is there.
         if b"\n\n" not in piece and not piece.startswith(b"\n"):
@@ -38,27 +39,20 @@ def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
             waiting = [begun]
             continue
         waiting = [begun[end:]] if end < len(begun) else []
-        line = yield from _whole_sentences(reading, line, begun[:end])
+        whole = begun[:end]
+        reading.begin(whole)
+        lines = whole.count(b"\n")
+        found = cut(reading, line, whole, lines) if reading.names is COLUMNS else None
+        yield found or _one_by_one(reading, line, whole)
+        line += lines
     if waiting:
-        yield from repaired(reading, line, b"".join(waiting))
+        yield repaired(reading, line, b"".join(waiting))
 
 
-def _whole_sentences(reading: Reading, line: int, raw: bytes) -> Generator[Block, None, int]:
-    """The sentences of a piece: all at once, or one by one if anything is wrong with one.
-
-    Returns:
-        The number of the line after them.
-    """
+def _one_by_one(reading: Reading, line: int, raw: bytes) -> Iterator[Block]:
+    """The sentences of a piece that cannot be cut up at once, for anything is wrong with one."""
     from dlctl.data.conllu_parts import repaired
 
-    reading.begin(raw)
-    found = cut(reading, line, raw) if reading.names is COLUMNS else None
-    if found is not None:
-        # Who keeps sentences lets them forget where they came from.
-        piece = found[0].piece
-        assert piece is not None
-        yield from found
-        return line + piece.lines
     for part in raw[:-2].split(b"\n\n"):
         text = part.decode(errors="replace")
         lines = text.split("\n")
@@ -68,7 +62,6 @@ def _whole_sentences(reading: Reading, line: int, raw: bytes) -> Generator[Block
         else:
             yield from repaired(reading, line, part + b"\n\n")
         line += len(lines) + 1
-    return line
 
 
 def _sentence(reading: Reading, line: int, lines: list[str]) -> Block | None:
@@ -78,7 +71,7 @@ def _sentence(reading: Reading, line: int, lines: list[str]) -> Block | None:
     return None if ids is None else Block.of_lines(reading, line, lines, ids)
 
 
-def cut(reading: Reading, line: int, raw: bytes) -> list[Block] | None:
+def cut(reading: Reading, line: int, raw: bytes, lines: int) -> list[Block] | None:
     """All sentences of a piece that ends with a blank line; None if anything is wrong with one.
 
     It is cut at tabs only. If there are ten columns of every row, as many ends of lines as there are rows and
@@ -97,10 +90,9 @@ def cut(reading: Reading, line: int, raw: bytes) -> list[Block] | None:
     if found is None:
         return None
     ids, ends, between = found
-    lines = text.count("\n", 0, start) + rows + between
-    if ends[-1:] != [rows] or raw.count(b"\n") != lines:
+    if ends[-1:] != [rows] or text.count("\n", 0, start) + rows + between != lines:
         return None
-    return _blocks(reading, Piece(Origin(reading, line, text), lines, cells, ids, ends))
+    return _blocks(reading, Piece(Origin(reading, line, text), cells, ids, ends))
 
 
 def _ids(cells: list[str], rows: int) -> tuple[list[Id], list[int], int] | None:
@@ -113,7 +105,7 @@ def _ids(cells: list[str], rows: int) -> tuple[list[Id], list[int], int] | None:
     lines = 0
     try:
         ids[0] = IDS[cells[0]]
-        for row in [row for row, id_ in enumerate(ids) if id_ is None]:
+        for row in [*filterfalse(ids.__getitem__, range(rows + 1))]:
             tail = cells[row * WIDTH]
             misc, _, next_ = tail.partition("\n")
             if next_[:1] == "\n":

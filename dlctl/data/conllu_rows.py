@@ -2,6 +2,7 @@
 
 import sys
 from bisect import bisect_right
+from collections.abc import Callable
 from itertools import count, repeat, starmap
 from typing import Any
 
@@ -32,11 +33,17 @@ _DEPS: dict[str, Deps] = {}
 _MISC: dict[str, Misc] = {}
 
 
-class _Whole(Token):
+class _Brief(Token):
+    """A token whose other cells are read when they are asked for."""
+
+    __slots__ = ()
+    __init__ = object.__init__  # who makes one sets everything
+
+
+class _Whole(_Brief):
     """A token all of whose cells were read at once: no access to them costs anything."""
 
     __slots__ = ("deprel", "deps", "feats", "head", "misc", "xpos")
-    __init__ = object.__init__  # who makes one sets everything
     # It need not know where it was read: what it holds is written as it stood there.
     _block, _row, _later = _NOWHERE, 0, None
 
@@ -69,7 +76,7 @@ def tokens_of(block: Block) -> list[Token]:
 
 
 def _lazy_tokens(block: Block) -> list[Token]:
-    tokens, names = _new_tokens(len(block.ids())), block.reading.names
+    tokens, names = _new(_Brief, len(block.ids())), block.reading.names
     places = [(name.lower(), names.index(name)) for name in ("FORM", "LEMMA", "UPOS") if name in names]
     more = [(name, at) for at, name in enumerate(names) if name not in COLUMNS]
     token: Token
@@ -82,8 +89,8 @@ def _lazy_tokens(block: Block) -> list[Token]:
     return tokens
 
 
-def _new_tokens(number: int) -> list[Token]:
-    return list(map(Token.__new__, repeat(Token, number)))
+def _new(kind: Callable[[], Any], number: int) -> list[Any]:
+    return list(starmap(kind, repeat((), number)))
 
 
 def _tokens(origin: Origin | Block, piece: Piece, first: int, last: int) -> list[Token]:
@@ -101,7 +108,7 @@ def _tokens(origin: Origin | Block, piece: Piece, first: int, last: int) -> list
 
 def _brief_tokens(origin: Origin | Block, piece: Piece, first: int, last: int) -> list[Token]:
     """Form, lemma and UPOS; the others when they are asked for."""
-    tokens = _new_tokens(last - first)
+    tokens = _new(_Brief, last - first)
     columns = piece.columns((1, 2, 3), first, last)
     # Where a loop's targets are attributes nothing is named twice: here is where the time goes.
     token: Token
@@ -118,7 +125,7 @@ def _typed_tokens(piece: Piece, first: int, last: int) -> list[Token]:
     Raises:
         CellError: a cell that cannot be read.
     """
-    tokens: list[Any] = list(starmap(_Whole, repeat((), last - first)))
+    tokens = _new(_Whole, last - first)
     cells = iter(piece.cells[first * WIDTH + 1 : last * WIDTH + 1])
     head_of, feats_of, deps_of, misc_of = _HEAD, _FEATS, _DEPS, _MISC.get
     token: _Whole

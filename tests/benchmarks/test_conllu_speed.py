@@ -18,5 +18,5 @@ def test_parser_is_much_faster_than_others_and_takes_less_memory() -> None:
     assert found["all ten columns, times conllu"] > 5
     assert found["form and upos of tokens, times udapi"] > 2
     assert found["form and upos as columns, times udapi"] > 2.5
-    assert found["columns, rows a second"] > 400_000
+    assert found["columns, times conllu"] > 12
     assert found["memory of sentences, part of conllu's"] < 1 / 3
