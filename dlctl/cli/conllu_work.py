@@ -248,6 +248,9 @@ def _in_processes(
     def next_() -> tuple[list[Answer], DlctlError | None]:
         while not wait((waiting[0],), 0.2).done:
             advance(0)
+            # Half of an answer hides from Python that its process was killed.
+            if any(each.exitcode for each in [*pool._processes.values()]):
+                raise BrokenProcessPool
         return waiting.popleft().result()
 
     with ProcessPoolExecutor(min(jobs, len(groups)), initializer=_obey) as pool:
@@ -264,20 +267,20 @@ def _in_processes(
                     yield next_()
             while waiting:
                 yield next_()
-        except BrokenProcessPool as error:
-            # A signal to all processes ends those first; ours is on its way.
-            time.sleep(0.2)
-            raise RunFailed(
-                "a process that read treebanks died", hint="was there memory for so many? --jobs 1"
-            ) from error
-        except BaseException:
+        except BaseException as error:
             # Nobody waits for what they are at.
             for child in active_children():
                 child.terminate()
             # Half of an answer may be in the pipe. Python would wait for the rest for ever, as long as we
             # could write it too.
             pool._result_queue._writer.close()  # type: ignore[attr-defined]
-            raise
+            if not isinstance(error, BrokenProcessPool):
+                raise
+            # A signal to all processes ends those first; ours is on its way.
+            time.sleep(0.2)
+            raise RunFailed(
+                "a process that read treebanks died", hint="was there memory for so many? --jobs 1"
+            ) from error
 
 
 def _obey() -> None:

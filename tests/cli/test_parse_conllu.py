@@ -659,11 +659,24 @@ def test_signals_stop_at_once_and_leave_nothing(large: Dlctl, jobs: int, signum:
     assert not list(large.root.glob("*out.json*"))
 
 
-def test_a_process_that_dies_is_told(large: Dlctl) -> None:
+@pytest.mark.parametrize("answering", [False, True])
+def test_a_process_that_dies_is_told(large: Dlctl, answering: bool) -> None:
+    if answering:
+        for number in range(40):
+            (large.root / f"large/{number}.conllu").write_bytes((SAMPLE / "train.conllu").read_bytes())
     process = large.start("parse-conllu", "large", "--format", "tree", "--output", "out", "--jobs", "2")
-    while not (children := psutil.Process(process.pid).children()):
+    while len(children := psutil.Process(process.pid).children()) < 2:
         time.sleep(0.01)
-    children[0].kill()
+    if answering:
+        busy = [-1.0, 0.0]
+        while busy[-1] != busy[-2]:
+            time.sleep(0.5)
+            # When nobody reads any more, they come to a stand in what a pipe cannot hold of an answer.
+            process.send_signal(signal.SIGSTOP)
+            busy.append(sum(child.cpu_times().user for child in children))
+    for child in children if answering else children[:1]:
+        child.kill()
+    process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=60)
     assert err == "error: a process that read treebanks died\n  was there memory for so many? --jobs 1\n"
     assert process.returncode == 1
