@@ -161,7 +161,10 @@ class Sentence:
         if self._tokens is None and self._comments is None:
             return block.original if block.original is not None else f"{block.text}\n\n"
         text = self._lines()
-        return block.original if text == block.text and block.original is not None else f"{text}\n\n"
+        original = block.original or ""
+        if original and text == block.text:
+            return original
+        return f"{text}\n\n".replace("\n", "\r\n" if "\r\n" in original else "\n")
 
     def _lines(self) -> str:
         """Its lines as they are now, without the blank one at the end."""

@@ -55,9 +55,13 @@ def misc_text(misc: Misc) -> str:
         ValueError: one that no reader would read as it is.
     """
     items = [
-        _if("=" not in key and "|" not in f"{key}{each}", key if each is None else f"{key}={each}", "MISC")
+        _if(
+            "=" not in key and "|" not in f"{key}{each}" and each != [],
+            key if each is None else f"{key}={each}",
+            "MISC",
+        )
         for key, value in misc.items()
-        for each in (value if isinstance(value, list) else [value])
+        for each in (value if value and isinstance(value, list) else [value])
     ]
     return _if(items != ["_"], "|".join(items) if items else "_", "MISC")
 

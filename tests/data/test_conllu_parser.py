@@ -128,6 +128,8 @@ def test_lines_with_carriage_returns_are_told_of_once_and_written_as_they_were()
     assert [word.misc for each in sentences for word in each.words] == [{}, {}]
     assert b"".join(map(bytes, sentences)) == raw
     assert [(each.line, each.rule) for each in found] == [(1, "non-unix-newline")]
+    sentences[0].words[0].form = "B"
+    assert b"".join(map(bytes, sentences)) == raw.replace(b"A", b"B", 1)
 
 
 def test_cell_is_checked_when_it_is_asked_for() -> None:
