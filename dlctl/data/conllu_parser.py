@@ -66,8 +66,7 @@ def read(
     """
     faults = _faults(strict, diagnostics)
     for name, stream in open_all(source):
-        for some in blocks(name, stream, faults):
-            yield from map(Sentence, some)
+        yield from map(Sentence, blocks(name, stream, faults))
 
 
 def load(
@@ -82,10 +81,9 @@ def load(
     faults = _faults(strict, diagnostics)
     found = []
     for name, stream in open_all(source):
-        for some in blocks(name, stream, faults):
-            for block in some:
-                block.forget()
-                found.append(Sentence(block))
+        for block in blocks(name, stream, faults):
+            block.forget()
+            found.append(Sentence(block))
     return found
 
 
@@ -103,12 +101,11 @@ def columns(source: Source, *names: str) -> Iterator[tuple[list[str], ...]]:
     faults = _faults(True, None)
     for name, stream in open_all(source):
         reading = None
-        for some in blocks(name, stream, faults):
-            for block in some:
-                if block.reading is not reading:
-                    reading = block.reading
-                    places = reading.places(names)
-                yield block.columns(places)
+        for block in blocks(name, stream, faults):
+            if block.reading is not reading:
+                reading = block.reading
+                places = reading.places(names)
+            yield block.columns(places)
 
 
 def write(sentences: Iterable[Sentence], target: str | Path | IO[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import filterfalse
+from itertools import chain, filterfalse
 from typing import IO, Any
 
 from dlctl.data.conllu_blocks import WIDTH, Block, Faults, Origin, Piece, Reading
@@ -17,8 +17,13 @@ _LAST = re.compile(r"([^\n]++)\n(\n(?:#.*+\n)*+)(.*+)")
 _NEXT: dict[str, Id] = {}
 
 
-def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Iterable[Block]]:
-    """The sentences of a file, some at once; those with faults are told of and left out."""
+def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
+    """The sentences of a file; those with faults are told of and left out."""
+    return chain.from_iterable(_groups(file, stream, faults))
+
+
+def _groups(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Iterable[Block]]:
+    """The sentences of one piece after the other."""
     from dlctl.data.conllu_parts import repaired
 
     reading = Reading(file, faults)
@@ -76,6 +81,12 @@ def cut(reading: Reading, line: int, raw: bytes, lines: int) -> list[Block] | No
 
     It is cut at tabs only. If there are ten columns of every row, as many ends of lines as there are rows and
     lines between them, and ids are in order, every line is what it must be.
+
+    Args:
+        reading: the file.
+        line: the number of the first line.
+        raw: the piece.
+        lines: how many it has.
     """
     try:
         text = raw.decode()
