@@ -189,7 +189,7 @@ class Sentence:
 
     def __reduce__(self) -> tuple[Any, ...]:
         text = self._lines()
-        original = self._block.original if text == self._block.text else None
+        original = None if self._block.original is None else str(self)
         return _again, (self.file, self.line, self.columns, text, original)
 
 

@@ -3,6 +3,7 @@ import gzip
 import io
 import lzma
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -130,6 +131,7 @@ def test_lines_with_carriage_returns_are_told_of_once_and_written_as_they_were()
     assert [(each.line, each.rule) for each in found] == [(1, "non-unix-newline")]
     sentences[0].words[0].form = "B"
     assert b"".join(map(bytes, sentences)) == raw.replace(b"A", b"B", 1)
+    assert bytes(pickle.loads(pickle.dumps(sentences[0]))) == bytes(sentences[0])
 
 
 def test_cell_is_checked_when_it_is_asked_for() -> None:
