@@ -43,7 +43,7 @@ test: $(READY_DEV) ## Run the tests
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist worksteal
 
 test-slow: $(READY_SLOW) ## Run the tests that take long: wheels, trackers, several processes, full data
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal --timeout 900
 
 bench: $(READY_DEV) ## Measure the speed of a training step, of --help, of a sweep and of the CoNLL-U parser, as ratios
 	$(BIN)/python tests/benchmarks/training_step.py
