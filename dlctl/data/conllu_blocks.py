@@ -1,12 +1,12 @@
 """What is known of the sentences of a treebank whose lines, columns and ids are as they must be."""
 
 import re
-from collections.abc import Callable, Sequence
-from itertools import accumulate, compress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, compress, repeat
 from typing import Any
 
 from dlctl.data.conllu_cells import COLUMNS, CellError, Id
-from dlctl.data.conllu_ids import in_order, plain_ids
+from dlctl.data.conllu_ids import counted, in_order, plain_ids
 from dlctl.errors import ConlluError, Diagnostic
 
 __all__ = ["Block", "Faults", "Piece", "Reading", "in_order", "plain_ids", "plus_columns"]
@@ -89,34 +89,26 @@ class Block:
     Attributes:
         reading: the file it was read from.
         piece: the sentences that were cut up with it, if they were.
-        start, end: its rows there.
         number: how many sentences are before it there.
         original: the text with its end as it stood in the file, if that is not its lines and a blank one.
     """
 
-    __slots__ = (
-        "_ids", "_line", "_lines", "_rows", "_text", "end", "number", "original", "piece", "reading", "start",
-    )  # fmt: skip
+    __slots__ = ("_ids", "_line", "_lines", "_rows", "_text", "number", "original", "piece", "reading")
 
-    start: int
-    end: int
-    number: int
-
-    def __init__(self, reading: Reading, ids: Sequence[Id]) -> None:
-        self.reading = reading
-        self._ids = ids
+    def __init__(self, reading: Reading, piece: "Piece | None" = None, number: int = 0) -> None:
+        self.reading, self.piece, self.number = reading, piece, number
+        self._ids: Sequence[Id] | None = None
         self._line: int | None = None
         self._lines: list[str] | None = None
         self._rows: list[Row] | None = None
         self._text: str | None = None
         self.original: str | None = None
-        self.piece: Piece | None = None
 
     @classmethod
     def of_lines(cls, reading: Reading, line: int, lines: list[str], ids: Sequence[Id]) -> "Block":
         """A sentence by itself."""
-        block = cls(reading, ids)
-        block._line, block._lines = line, lines
+        block = cls(reading)
+        block._line, block._lines, block._ids = line, lines, ids
         return block
 
     @property
@@ -157,11 +149,16 @@ class Block:
 
     def ids(self) -> Sequence[Id]:
         """The id of every row; rows without are counted from 1."""
+        if self._ids is None:
+            assert self.piece is not None
+            start, end = self.piece.rows(self.number)
+            ids, plain = self.piece.ids[start:end], counted(end - start)[1]
+            self._ids = plain if ids == plain else ids  # most sentences of a length have the same
         return self._ids
 
     def forget(self) -> None:
         """Keep the text only."""
-        self._text, self._line = self.text, self.line
+        self._text, self._line, self._ids = self.text, self.line, self.ids()
         self.piece = self._lines = self._rows = None
 
     def cut_alone(self) -> "Piece | None":
@@ -169,8 +166,7 @@ class Block:
         from dlctl.data.conllu_pieces import cut
 
         raw = f"{self.text}\n\n".encode()
-        found = cut(self.reading, self.line, raw, raw.count(b"\n"))
-        return found[0].piece if found else None
+        return cut(self.reading, self.line, raw, raw.count(b"\n"))
 
     def row(self, number: int) -> Row:
         """The cells of a row, counted from 0."""
@@ -183,16 +179,13 @@ class Block:
 
     def columns(self, places: Sequence[int]) -> tuple[list[str], ...]:
         """Columns of the words as text, counted from 0."""
-        piece, ids = self.piece, self._ids
+        piece, ids = self.piece, self.ids()
         if piece is None or 0 in places or WIDTH in places:
             found = [[row[at] for row in self.rows()] for at in places]
         else:
-            found = piece.columns(places, self.start, self.end)
+            found = piece.columns(places, *piece.rows(self.number))
         # Only words alone end with their number, for a token of several and an empty node are rows too.
-        if ids[-1] == len(ids):
-            return tuple(found)
-        words = [type(id_) is int for id_ in ids]
-        return tuple([[*compress(cells, words)] for cells in found])
+        return tuple(found) if ids[-1] == len(ids) else _of_words(ids, found)
 
 
 class Origin:
@@ -249,23 +242,51 @@ class Piece:
         cells: what is between the tabs: the first id, then FORM to DEPS of a row and its MISC, which may be
             followed by a line's end and the next id.
         ids: those of all rows, and a 0.
-        ends: the row after the last of every sentence.
+        bounds: the first row of every sentence, and the row after the last.
+        odd: the numbers of the sentences that are not of words alone.
 
     Attributes:
         tokens: those of the rows from first to end, as long as they are waiting to be asked for.
     """
 
-    __slots__ = ("cells", "end", "ends", "first", "ids", "origin", "tokens")
+    __slots__ = ("bounds", "cells", "end", "first", "ids", "odd", "origin", "tokens")
 
-    def __init__(self, origin: Origin, cells: list[str], ids: list[Id], ends: list[int]) -> None:
-        self.origin, self.cells, self.ids, self.ends = origin, cells, ids, ends
+    def __init__(
+        self, origin: Origin, cells: list[str], ids: list[Id], bounds: list[int], odd: list[int]
+    ) -> None:
+        self.origin, self.cells, self.ids, self.bounds, self.odd = origin, cells, ids, bounds, odd
         self.first = self.end = 0
         self.tokens: list[Any] = []
+
+    def __iter__(self) -> Iterator[Block]:
+        """The sentences."""
+        return map(Block, repeat(self.origin.reading), repeat(self), range(len(self.bounds) - 1))
+
+    def rows(self, number: int) -> tuple[int, int]:
+        """The first row of a sentence, and the row after the last."""
+        return self.bounds[number], self.bounds[number + 1]
 
     def columns(self, places: Sequence[int], start: int, end: int) -> list[list[str]]:
         """The cells of rows in columns from FORM to DEPS, counted from 0."""
         cells, first, last = self.cells, start * WIDTH, end * WIDTH
         return [cells[first + at : last : WIDTH] for at in places]
+
+    def columns_of_words(self, places: Sequence[int]) -> Iterable[tuple[list[str], ...]]:
+        """Columns of the words of every sentence as text, counted from 0."""
+        if not places or 0 in places or WIDTH in places:
+            return (block.columns(places) for block in self)
+        rows = [*map(slice, self.bounds, self.bounds[1:])]
+        cells = self.columns(places, 0, self.bounds[-1])
+        found = [*zip(*(map(column.__getitem__, rows) for column in cells), strict=True)]
+        for number in self.odd:
+            found[number] = _of_words(self.ids[rows[number]], found[number])
+        return found
+
+
+def _of_words(ids: Sequence[Id], columns: Iterable[list[str]]) -> tuple[list[str], ...]:
+    """Columns without the rows that are no words."""
+    words = [type(id_) is int for id_ in ids]
+    return tuple([[*compress(cells, words)] for cells in columns])
 
 
 def plus_columns(text: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from operator import itemgetter
 
-from dlctl.data.conllu_cells import COLUMNS, IDS, CellError, Empty, Id, Span
+from dlctl.data.conllu_cells import COLUMNS, IDS, CellError, Id, Span
 
 _FIRST = itemgetter(0)
 
@@ -51,25 +51,22 @@ def ids_in_order(texts: list[str]) -> list[Id] | None:
     return ids if are_in_order(ids) else None
 
 
-def are_in_order(ids: list[Id]) -> bool:
+def are_in_order(ids: Sequence[Id]) -> bool:
     """Whether these are words 1 to n, multiword tokens before their first word, and empty nodes in order."""
-    others = [(at, id_) for at, id_ in enumerate(ids) if type(id_) is not int]
-    count = len(ids) - len(others)
-    words = ids.copy()
-    for at, _ in reversed(others):
-        del words[at]
-    if count == 0 or words != counted(count)[1]:
-        return False
-    before, start, end = Empty(0, 0), 0, 0
-    for passed, (at, id_) in enumerate(others):
-        last = at - passed  # the word before
-        if isinstance(id_, Empty):
-            number = before.number + 1 if before.after == last else 1
-            if id_ != (last, number) or start > last:
+    word = first = last = after = number = 0
+    for id_ in ids:
+        if type(id_) is int:
+            word += 1
+            if id_ != word:
                 return False
-            before = id_
         elif isinstance(id_, Span):
-            if id_.first != last + 1 or id_.last < id_.first or id_.first <= end:
+            before = last
+            first, last = id_
+            if first != word + 1 or last < first or first <= before:
                 return False
-            start, end = id_
-    return end <= count
+        else:
+            number = number + 1 if after == word else 1
+            after = word
+            if id_ != (word, number) or first > word:
+                return False
+    return 0 < word >= last

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from dlctl.data.conllu_blocks import Faults
+from dlctl.data.conllu_blocks import Faults, Piece, Reading
 from dlctl.data.conllu_cells import COLUMNS, Empty, Id, Span
-from dlctl.data.conllu_pieces import blocks
+from dlctl.data.conllu_pieces import blocks, groups
 from dlctl.data.conllu_sentence import Sentence
 from dlctl.data.conllu_source import Source, open_all
 from dlctl.data.conllu_token import Token
@@ -66,7 +66,7 @@ def read(
     """
     faults = _faults(strict, diagnostics)
     for name, stream in open_all(source):
-        yield from map(Sentence, blocks(name, stream, faults))
+        yield from map(Sentence, blocks(Reading(name, faults), stream))
 
 
 def load(
@@ -81,7 +81,7 @@ def load(
     faults = _faults(strict, diagnostics)
     found = []
     for name, stream in open_all(source):
-        for block in blocks(name, stream, faults):
+        for block in blocks(Reading(name, faults), stream):
             block.forget()
             found.append(Sentence(block))
     return found
@@ -100,12 +100,13 @@ def columns(source: Source, *names: str) -> Iterator[tuple[list[str], ...]]:
     """
     faults = _faults(True, None)
     for name, stream in open_all(source):
-        reading = None
-        for block in blocks(name, stream, faults):
-            if block.reading is not reading:
-                reading = block.reading
-                places = reading.places(names)
-            yield block.columns(places)
+        reading = Reading(name, faults)
+        for group in groups(reading, stream):
+            if isinstance(group, Piece):
+                yield from group.columns_of_words(reading.places(names))
+            else:
+                for block in group:
+                    yield block.columns(reading.places(names))
 
 
 def write(sentences: Iterable[Sentence], target: str | Path | IO[bytes]) -> None:

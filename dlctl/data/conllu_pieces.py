@@ -2,34 +2,32 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain, filterfalse
+from itertools import chain, compress, count, filterfalse, pairwise
+from operator import ne
 from typing import IO, Any
 
-from dlctl.data.conllu_blocks import WIDTH, Block, Faults, Origin, Piece, Reading
+from dlctl.data.conllu_blocks import WIDTH, Block, Origin, Piece, Reading
 from dlctl.data.conllu_cells import COLUMNS, IDS, SHORT, CellError, Id, remember
 from dlctl.data.conllu_ids import are_in_order, counted, sound_ids
 from dlctl.data.conllu_source import chunks
 
 _COMMENTS = re.compile(r"(?:#.*+\n)*+")
-# What is between two tabs where a sentence ends: MISC, a blank line and comments, the next id.
-_LAST = re.compile(r"([^\n]++)\n(\n(?:#.*+\n)*+)(.*+)")
 # The id of the next row of the sentence by the cell before it and that id, for many rows look alike.
 _NEXT: dict[str, Id] = {}
 
 
-def blocks(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Block]:
+def blocks(reading: Reading, stream: IO[bytes]) -> Iterator[Block]:
     """The sentences of a file; those with faults are told of and left out."""
-    return chain.from_iterable(_groups(file, stream, faults))
+    return chain.from_iterable(groups(reading, stream))
 
 
-def _groups(file: str, stream: IO[bytes], faults: Faults) -> Iterator[Iterable[Block]]:
-    """The sentences of one piece after the other."""
+def groups(reading: Reading, stream: IO[bytes]) -> Iterator[Iterable[Block]]:
+    """The sentences of a file, some at once: a ``Piece`` where nothing is wrong with any of them."""
     from dlctl.data.conllu_parts import repaired
 
-    reading = Reading(file, faults)
     line = 1
     waiting: list[bytes] = []
-    pieces = chunks(file, stream)
+    pieces = chunks(reading.file, stream)
     for piece in pieces:
         waiting.append(piece)
         if b"\r" in piece:
@@ -76,7 +74,7 @@ def _sentence(reading: Reading, line: int, lines: list[str]) -> Block | None:
     return None if ids is None else Block.of_lines(reading, line, lines, ids)
 
 
-def cut(reading: Reading, line: int, raw: bytes, lines: int) -> list[Block] | None:
+def cut(reading: Reading, line: int, raw: bytes, lines: int) -> Piece | None:
     """All sentences of a piece that ends with a blank line; None if anything is wrong with one.
 
     It is cut at tabs only. If there are ten columns of every row, as many ends of lines as there are rows and
@@ -100,57 +98,48 @@ def cut(reading: Reading, line: int, raw: bytes, lines: int) -> list[Block] | No
     found = _ids(cells, rows)
     if found is None:
         return None
-    ids, ends, between = found
-    if ends[-1:] != [rows] or text.count("\n", 0, start) + rows + between != lines:
+    ids, bounds, between = found
+    if bounds[-1] != rows or text.count("\n", 0, start) + rows + between != lines:
         return None
-    return _blocks(reading, Piece(Origin(reading, line, text), cells, ids, ends))
+    odd = _odd(ids, bounds)
+    return None if odd is None else Piece(Origin(reading, line, text), cells, ids, bounds, odd)
 
 
 def _ids(cells: list[str], rows: int) -> tuple[list[Id], list[int], int] | None:
-    """The id of every row, and a 0; the row after the last of every sentence; the lines between sentences.
+    """The id of every row, and a 0; the bounds of the sentences; the lines between sentences.
 
     The MISC of a last row is cut off from the next sentence. None if something else stands there than must.
     """
     ids: list[Any] = [None, *map(_NEXT.get, cells[WIDTH::WIDTH])]
-    ends: list[int] = []
-    lines = 0
+    bounds, gaps = [0], []
     try:
         ids[0] = IDS[cells[0]]
         for row in [*filterfalse(ids.__getitem__, range(rows + 1))]:
             tail = cells[row * WIDTH]
-            misc, _, next_ = tail.partition("\n")
-            if next_[:1] == "\n":
-                found = _LAST.fullmatch(tail)
-                if found is None:
-                    return None
-                cells[row * WIDTH], gap, next_ = found.groups()
+            misc, _, rest = tail.partition("\n")
+            if not misc:
+                return None
+            if rest[:1] == "\n":
+                next_ = rest.rpartition("\n")[2]
                 ids[row] = IDS[next_] if next_ or row < rows else 0
-                lines += gap.count("\n")
-                ends.append(row)
-            elif misc:
-                ids[row] = IDS[next_]
+                cells[row * WIDTH] = misc
+                bounds.append(row)
+                gaps.append(rest)
+            else:
+                ids[row] = IDS[rest]
                 if len(tail) < SHORT:
                     remember(_NEXT, tail, ids[row])
-            else:
-                return None
     except CellError:
         return None
-    return ids, ends, lines
+    # Between sentences one line is blank, and comments are the others.
+    between = "".join(gaps)
+    lines = between.count("\n")
+    return (ids, bounds, lines) if lines - between.count("\n#") == len(gaps) else None
 
 
-def _blocks(reading: Reading, piece: Piece) -> list[Block] | None:
-    """The sentences of a piece by their ids; None if these are not in order."""
-    found: list[Block] = []
-    ids = piece.ids
-    start = 0
-    for end in piece.ends:
-        own = counted(end - start)[1]
-        if ids[start:end] != own:
-            own = ids[start:end]
-            if not are_in_order(own):
-                return None
-        block = Block(reading, own)
-        block.piece, block.start, block.end, block.number = piece, start, end, len(found)
-        found.append(block)
-        start = end
-    return found
+def _odd(ids: list[Id], bounds: list[int]) -> list[int] | None:
+    """Which sentences are not of words alone; None if the ids of one are not in order."""
+    own = [ids[start:end] for start, end in pairwise(bounds)]
+    words = [counted(len(each))[1] for each in own]
+    odd = [*compress(count(), map(ne, own, words))]
+    return odd if all(are_in_order(own[number]) for number in odd) else None

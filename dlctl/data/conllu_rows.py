@@ -62,12 +62,12 @@ def tokens_of(block: Block) -> list[Token]:
         if piece:
             piece.cells = [*map(sys.intern, piece.cells)]
         return (_tokens(block, piece, 0, len(block.ids())) if piece else []) or _lazy_tokens(block)
-    start, end = block.start, block.end
+    start, end = piece.rows(block.number)
     if start < piece.first or start >= piece.end:
-        last = block.number + 1
+        last = end
         if start == piece.end:
-            last = max(last, bisect_right(piece.ends, start + _ROWS))
-        piece.first, piece.end = start, piece.ends[last - 1]
+            last = max(last, piece.bounds[bisect_right(piece.bounds, start + _ROWS) - 1])
+        piece.first, piece.end = start, last
         piece.tokens = _tokens(piece.origin, piece, start, piece.end)
     tokens = piece.tokens[start - piece.first : end - piece.first]
     if end == piece.end:

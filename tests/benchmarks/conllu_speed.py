@@ -1,7 +1,8 @@
 """The CoNLL-U parser beside udapi and conllu, on the English Web Treebank.
 
 Run it with ``python tests/benchmarks/conllu_speed.py``; it wants udapi, conllu and DLCTL_TEST_DATA.
-All figures are CPU time, medians of repeats in turn, so that what else a machine does falls on everybody.
+Times are CPU time. The treebank is read in parts, each by every library and by ours right before and after,
+so that what else a machine does falls on both. Ratios are medians of rounds.
 """
 
 import gc
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from typing import Any
 from dlctl.data.conllu_parser import columns, read
 
 SPLITS = ("train", "dev", "test")
+PARTS = 10
 MISSING = [name for name in ("udapi", "conllu") if importlib.util.find_spec(name) is None]
 MEMORY = """
 import gc, psutil
@@ -121,18 +124,41 @@ def conllu_all_ten(file: Path) -> int:
 
 
 Reader = Callable[[Path], int]
+OURS: list[Reader] = [all_ten, form_and_upos, two_columns]
+THEIRS: list[Reader] = [conllu_all_ten, udapi_all_ten, udapi_form_and_upos]
 
 
-def seconds(readers: list[Reader], file: Path, rounds: int) -> dict[Reader, float]:
-    """The median of the CPU seconds of each, in turn; the first time fills what readers remember."""
-    taken: dict[Reader, list[float]] = {reader: [] for reader in readers}
-    for _ in range(rounds):
-        for reader in readers:
-            gc.collect()
-            began = time.process_time()
-            reader(file)
-            taken[reader].append(time.process_time() - began)
-    return {reader: statistics.median(times) for reader, times in taken.items()}
+def parts(file: Path) -> list[Path]:
+    """The sentences of a file in several."""
+    sentences = file.read_bytes().removesuffix(b"\n\n").split(b"\n\n")
+    size = -(-len(sentences) // PARTS)
+    found = []
+    for start in range(0, len(sentences), size):
+        found.append(file.with_name(f"part-{start}.conllu"))
+        found[-1].write_bytes(b"\n\n".join([*sentences[start : start + size], b""]))
+    return found
+
+
+def seconds(reader: Reader, file: Path) -> float:
+    gc.collect()
+    began = time.process_time()
+    reader(file)
+    return time.process_time() - began
+
+
+def once(files: list[Path]) -> tuple[dict[tuple[Reader, Reader], float], dict[Reader, float]]:
+    """How many times the seconds of each of ours each of theirs takes, and the seconds of ours."""
+    theirs, beside = Counter[Reader](), Counter[tuple[Reader, Reader]]()
+    for file in files:
+        before = [seconds(each, file) for each in OURS]
+        for other in THEIRS:
+            theirs[other] += seconds(other, file)
+            after = [seconds(each, file) for each in OURS]
+            for each, *two in zip(OURS, before, after, strict=True):
+                beside[other, each] += statistics.mean(two)
+            before = after
+    ratios = {(other, each): theirs[other] / took for (other, each), took in beside.items()}
+    return ratios, {each: statistics.mean(beside[other, each] for other in THEIRS) for each in OURS}
 
 
 def memory(module: str, load: str, use: str = "") -> float:
@@ -149,19 +175,25 @@ def measure(rounds: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = whole(folder)
         rows = all_ten(file)
-        readers: list[Reader] = [all_ten, form_and_upos, two_columns]
-        readers += [udapi_all_ten, udapi_form_and_upos, conllu_all_ten]
-        took = seconds(readers, file, rounds)
+        files = parts(file)
+        rounds_ = [once(files) for _ in range(rounds)]
+
+        def times(other: Reader, ours: Reader) -> float:
+            return statistics.median(ratios[other, ours] for ratios, _ in rounds_)
+
+        def speed(ours: Reader) -> float:
+            return rows / statistics.median(took[ours] for _, took in rounds_)
+
         found = {
             "rows": rows,
-            "all ten columns, rows a second": rows / took[all_ten],
-            "all ten columns, times udapi, typed too": took[udapi_all_ten] / took[all_ten],
-            "all ten columns, times udapi that leaves text": took[udapi_form_and_upos] / took[all_ten],
-            "all ten columns, times conllu": took[conllu_all_ten] / took[all_ten],
-            "form and upos of tokens, times udapi": took[udapi_form_and_upos] / took[form_and_upos],
-            "form and upos as columns, times udapi": took[udapi_form_and_upos] / took[two_columns],
-            "columns, times conllu": took[conllu_all_ten] / took[two_columns],
-            "columns, rows a second": rows / took[two_columns],
+            "all ten columns, rows a second": speed(all_ten),
+            "all ten columns, times udapi, typed too": times(udapi_all_ten, all_ten),
+            "all ten columns, times udapi that leaves text": times(udapi_form_and_upos, all_ten),
+            "all ten columns, times conllu": times(conllu_all_ten, all_ten),
+            "form and upos of tokens, times udapi": times(udapi_form_and_upos, form_and_upos),
+            "form and upos as columns, times udapi": times(udapi_form_and_upos, two_columns),
+            "columns, times conllu": times(conllu_all_ten, two_columns),
+            "columns, rows a second": speed(two_columns),
         }
         ours, load = "dlctl.data.conllu_parser", f"dlctl.data.conllu_parser.load({str(file)!r})"
         theirs = memory("conllu", f"conllu.parse(open({str(file)!r}, encoding='utf-8').read())")
