@@ -239,8 +239,8 @@ class Piece:
 
     Args:
         origin: their text.
-        cells: what is between the tabs: the first id, then FORM to DEPS of a row and its MISC, which may be
-            followed by a line's end and the next id.
+        cells: what is between the tabs: comments and an id, then FORM to DEPS of a row and its MISC, which
+            may be followed by the end of the line and the next id.
         ids: those of all rows, and a 0.
         bounds: the first row of every sentence, and the row after the last.
         odd: the numbers of the sentences that are not of words alone.

@@ -1,6 +1,5 @@
 """The quick way through a treebank: many sentences cut up at once, if nothing is wrong with any of them."""
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, compress, count, filterfalse, pairwise
 from operator import ne
@@ -11,7 +10,6 @@ from dlctl.data.conllu_cells import COLUMNS, IDS, SHORT, CellError, Id, remember
 from dlctl.data.conllu_ids import are_in_order, counted, sound_ids
 from dlctl.data.conllu_source import chunks
 
-_COMMENTS = re.compile(r"(?:#.*+\n)*+")
 # The id of the next row of the sentence by the cell before it and that id, for many rows look alike.
 _NEXT: dict[str, Id] = {}
 
@@ -90,8 +88,7 @@ def cut(reading: Reading, line: int, raw: bytes, lines: int) -> Piece | None:
         text = raw.decode()
     except UnicodeDecodeError:
         return None
-    start = _COMMENTS.match(text).end()  # type: ignore[union-attr]
-    cells = text[start:].split("\t")
+    cells = text.split("\t")
     rows, left = divmod(len(cells), WIDTH)
     if left != 1 or not all(cells) or (not text.isascii() and "\ufffd" in text):
         return None
@@ -99,42 +96,43 @@ def cut(reading: Reading, line: int, raw: bytes, lines: int) -> Piece | None:
     if found is None:
         return None
     ids, bounds, between = found
-    if bounds[-1] != rows or text.count("\n", 0, start) + rows + between != lines:
+    if bounds[-1] != rows or rows + between != lines:
         return None
     odd = _odd(ids, bounds)
     return None if odd is None else Piece(Origin(reading, line, text), cells, ids, bounds, odd)
 
 
 def _ids(cells: list[str], rows: int) -> tuple[list[Id], list[int], int] | None:
-    """The id of every row, and a 0; the bounds of the sentences; the lines between sentences.
+    """The id of every row, and a 0; the bounds of the sentences; the lines that are no rows.
 
     The MISC of a last row is cut off from the next sentence. None if something else stands there than must.
     """
     ids: list[Any] = [None, *map(_NEXT.get, cells[WIDTH::WIDTH])]
-    bounds, gaps = [0], []
+    bounds, gaps = [0], cells[:1]
     try:
-        ids[0] = IDS[cells[0]]
+        ids[0] = IDS[cells[0].rpartition("\n")[2]]
         for row in [*filterfalse(ids.__getitem__, range(rows + 1))]:
             tail = cells[row * WIDTH]
-            misc, _, rest = tail.partition("\n")
-            if not misc:
-                return None
-            if rest[:1] == "\n":
-                next_ = rest.rpartition("\n")[2]
+            misc, blank, gap = tail.partition("\n\n")
+            if blank:
+                next_ = gap.rpartition("\n")[2]
                 ids[row] = IDS[next_] if next_ or row < rows else 0
                 cells[row * WIDTH] = misc
                 bounds.append(row)
-                gaps.append(rest)
+                gaps.append(gap)
             else:
-                ids[row] = IDS[rest]
+                misc, _, next_ = tail.partition("\n")
+                ids[row] = IDS[next_]
                 if len(tail) < SHORT:
                     remember(_NEXT, tail, ids[row])
+            if not misc:
+                return None
     except CellError:
         return None
-    # Between sentences one line is blank, and comments are the others.
-    between = "".join(gaps)
+    # One line before every sentence but the first is blank; all others are comments.
+    between = "\n".join(["", *gaps])
     lines = between.count("\n")
-    return (ids, bounds, lines) if lines - between.count("\n#") == len(gaps) else None
+    return (ids, bounds, lines - 1) if lines - between.count("\n#") == len(gaps) else None
 
 
 def _odd(ids: list[Id], bounds: list[int]) -> list[int] | None:

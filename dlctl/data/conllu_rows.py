@@ -14,6 +14,7 @@ from dlctl.data.conllu_cells import (
     CellError,
     Deps,
     Feats,
+    Head,
     Misc,
     read_deps,
     read_feats,
@@ -29,7 +30,7 @@ _NOWHERE = Origin(Reading("", list[Diagnostic]().append), 1, "")
 # What cells are worth, MISC with what follows it; a plain dict is quicker to ask than one that fills itself.
 _HEAD: dict[str, int | None] = {}
 _FEATS: dict[str, Feats] = {}
-_DEPS: dict[str, Deps] = {}
+_DEPS: dict[str, tuple[tuple[Head, str], ...]] = {}
 _MISC: dict[str, Misc] = {}
 
 
@@ -136,7 +137,7 @@ def _typed_tokens(piece: Piece, first: int, last: int) -> list[Token]:
         try:
             token.head = head_of[head]
             token.feats = feats_of[feats].copy()
-            token.deps = deps_of[deps].copy()
+            token.deps = [*deps_of[deps]]
         except KeyError:
             token.head, token.feats, token.deps = _learn(head, feats, deps)
         misc = misc_of(tail)
@@ -149,8 +150,10 @@ def _typed_tokens(piece: Piece, first: int, last: int) -> list[Token]:
 def _learn(head: str, feats: str, deps: str) -> tuple[int | None, Feats, Deps]:
     remember(_HEAD, head, read_head(head))
     remember(_FEATS, feats, read_feats(feats))
-    remember(_DEPS, deps, read_deps(deps))
-    return _HEAD[head], _FEATS[feats].copy(), _DEPS[deps].copy()
+    value = read_deps(deps)
+    if type(value) is list:  # others know how they were written
+        remember(_DEPS, deps, tuple(value))
+    return _HEAD[head], _FEATS[feats].copy(), value
 
 
 def _learn_misc(tail: str) -> Misc:
