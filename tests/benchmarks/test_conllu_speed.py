@@ -11,13 +11,12 @@ pytestmark = [
 
 
 def test_parser_is_much_faster_than_others_and_takes_less_memory() -> None:
-    # The bounds are wide, and so are the noises of a busy machine and what builds of Python differ in:
-    # `make bench` is the measurement.
+    # Below what `make bench` measures, for a machine that does other things too takes more from ours.
     found = measure(3)
     assert found["rows"] == 258_188
-    assert found["all ten columns, times udapi, typed too"] > 1.5
+    assert found["all ten columns, times udapi, typed too"] > 2
     assert found["all ten columns, times conllu"] > 5
-    assert found["form and upos of tokens, times udapi"] > 1.2
-    assert found["form and upos as columns, times udapi"] > 1.5
-    assert found["columns, times conllu"] > 8
+    assert found["form and upos of tokens, times udapi"] > 2
+    assert found["form and upos as columns, times udapi"] > 3
+    assert found["columns, times conllu"] > 12
     assert found["memory of sentences, part of conllu's"] < 1 / 3
