@@ -113,6 +113,8 @@ def _ids(cells: list[str], rows: int) -> tuple[list[Id], list[int], int] | None:
         ids[0] = IDS[cells[0].rpartition("\n")[2]]
         for row in [*filterfalse(ids.__getitem__, range(rows + 1))]:
             tail = cells[row * WIDTH]
+            if tail[0] == "\n":  # MISC is empty
+                return None
             misc, blank, gap = tail.partition("\n\n")
             if blank:
                 next_ = gap.rpartition("\n")[2]
@@ -121,12 +123,9 @@ def _ids(cells: list[str], rows: int) -> tuple[list[Id], list[int], int] | None:
                 bounds.append(row)
                 gaps.append(gap)
             else:
-                misc, _, next_ = tail.partition("\n")
-                ids[row] = IDS[next_]
+                ids[row] = IDS[tail.partition("\n")[2]]
                 if len(tail) < SHORT:
                     remember(_NEXT, tail, ids[row])
-            if not misc:
-                return None
     except CellError:
         return None
     # One line before every sentence but the first is blank; all others are comments.

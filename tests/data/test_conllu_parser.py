@@ -87,6 +87,7 @@ def test_only_what_was_changed_is_written_anew() -> None:
     [
         ("1\tA\n\n", 1, "number-of-columns"),
         (ONE.format(1).replace("\ta\t", "\t\t") + "\n", 2, "empty-column"),
+        (ONE.format(1)[:-2] + "\n2\tB" + "\t_" * 8 + "\n\n", 2, "empty-column"),
         (ONE.format(1).replace("1\tA", "2\tA") + "\n", 2, "word-id-sequence"),
         (ONE.format(1).replace("1\tA", "01\tA") + "\n", 2, "invalid-word-id"),
         (ONE.format(1), 2, "missing-empty-line"),
