@@ -1,8 +1,8 @@
 """The CoNLL-U parser beside udapi and conllu, on the English Web Treebank.
 
 Run it with ``python tests/benchmarks/conllu_speed.py``; it wants udapi, conllu and DLCTL_TEST_DATA.
-Times are CPU time. The treebank is read in parts, each by every library and by ours right before and after,
-so that what else a machine does falls on both. Ratios are medians of rounds.
+Times are CPU time. Every round reads with each library, and with ours right before and after it, so that what
+else a machine does falls on both. Ratios are medians of rounds.
 """
 
 import gc
@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from typing import Any
 from dlctl.data.conllu_parser import columns, read
 
 SPLITS = ("train", "dev", "test")
-PARTS = 10
 MISSING = [name for name in ("udapi", "conllu") if importlib.util.find_spec(name) is None]
 MEMORY = """
 import gc, psutil
@@ -128,17 +126,6 @@ OURS: list[Reader] = [all_ten, form_and_upos, two_columns]
 THEIRS: list[Reader] = [conllu_all_ten, udapi_all_ten, udapi_form_and_upos]
 
 
-def parts(file: Path) -> list[Path]:
-    """The sentences of a file in several."""
-    sentences = file.read_bytes().removesuffix(b"\n\n").split(b"\n\n")
-    size = -(-len(sentences) // PARTS)
-    found = []
-    for start in range(0, len(sentences), size):
-        found.append(file.with_name(f"part-{start}.conllu"))
-        found[-1].write_bytes(b"\n\n".join([*sentences[start : start + size], b""]))
-    return found
-
-
 def seconds(reader: Reader, file: Path) -> float:
     gc.collect()
     began = time.process_time()
@@ -146,19 +133,18 @@ def seconds(reader: Reader, file: Path) -> float:
     return time.process_time() - began
 
 
-def once(files: list[Path]) -> tuple[dict[tuple[Reader, Reader], float], dict[Reader, float]]:
+def once(file: Path) -> tuple[dict[tuple[Reader, Reader], float], dict[Reader, float]]:
     """How many times the seconds of each of ours each of theirs takes, and the seconds of ours."""
-    theirs, beside = Counter[Reader](), Counter[tuple[Reader, Reader]]()
-    for file in files:
-        before = [seconds(each, file) for each in OURS]
-        for other in THEIRS:
-            theirs[other] += seconds(other, file)
-            after = [seconds(each, file) for each in OURS]
-            for each, *two in zip(OURS, before, after, strict=True):
-                beside[other, each] += statistics.mean(two)
-            before = after
-    ratios = {(other, each): theirs[other] / took for (other, each), took in beside.items()}
-    return ratios, {each: statistics.mean(beside[other, each] for other in THEIRS) for each in OURS}
+    ratios, took = {}, {}
+    before = [seconds(each, file) for each in OURS]
+    for other in THEIRS:
+        theirs = seconds(other, file)
+        after = [seconds(each, file) for each in OURS]
+        for each, *two in zip(OURS, before, after, strict=True):
+            took[each] = statistics.mean(two)
+            ratios[other, each] = theirs / took[each]
+        before = after
+    return ratios, took
 
 
 def memory(module: str, load: str, use: str = "") -> float:
@@ -175,8 +161,7 @@ def measure(rounds: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = whole(folder)
         rows = all_ten(file)
-        files = parts(file)
-        rounds_ = [once(files) for _ in range(rounds)]
+        rounds_ = [once(file) for _ in range(rounds)]
 
         def times(other: Reader, ours: Reader) -> float:
             return statistics.median(ratios[other, ours] for ratios, _ in rounds_)
