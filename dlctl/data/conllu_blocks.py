@@ -151,7 +151,7 @@ class Block:
         """The id of every row; rows without are counted from 1."""
         if self._ids is None:
             assert self.piece is not None
-            start, end = self.piece.rows(self.number)
+            start, end = self.piece.extent(self.number)
             ids, plain = self.piece.ids[start:end], counted(end - start)[1]
             self._ids = plain if ids == plain else ids  # most sentences of a length have the same
         return self._ids
@@ -183,7 +183,7 @@ class Block:
         if piece is None or 0 in places or WIDTH in places:
             found = [[row[at] for row in self.rows()] for at in places]
         else:
-            found = piece.columns(places, *piece.rows(self.number))
+            found = piece.columns(places, *piece.extent(self.number))
         # Only words alone end with their number, for a token of several and an empty node are rows too.
         return tuple(found) if ids[-1] == len(ids) else _of_words(ids, found)
 
@@ -262,7 +262,7 @@ class Piece:
         """The sentences."""
         return map(Block, repeat(self.origin.reading), repeat(self), range(len(self.bounds) - 1))
 
-    def rows(self, number: int) -> tuple[int, int]:
+    def extent(self, number: int) -> tuple[int, int]:
         """The first row of a sentence, and the row after the last."""
         return self.bounds[number], self.bounds[number + 1]
 

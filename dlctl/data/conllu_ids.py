@@ -51,7 +51,7 @@ def ids_in_order(texts: list[str]) -> list[Id] | None:
     return ids if are_in_order(ids) else None
 
 
-def are_in_order(ids: Sequence[Id]) -> bool:
+def are_in_order(ids: list[Id]) -> bool:
     """Whether these are words 1 to n, multiword tokens before their first word, and empty nodes in order."""
     word = first = last = after = number = 0
     for id_ in ids:

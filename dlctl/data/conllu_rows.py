@@ -63,7 +63,7 @@ def tokens_of(block: Block) -> list[Token]:
         if piece:
             piece.cells = [*map(sys.intern, piece.cells)]
         return (_tokens(block, piece, 0, len(block.ids())) if piece else []) or _lazy_tokens(block)
-    start, end = piece.rows(block.number)
+    start, end = piece.extent(block.number)
     if start < piece.first or start >= piece.end:
         last = end
         if start == piece.end:
