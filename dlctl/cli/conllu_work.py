@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import groupby, repeat
+from itertools import repeat
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -112,9 +112,7 @@ def answers(
         NotFoundError: a file cannot be read.
         RunFailed: a process died.
     """
-    # Names must be unique in a treebank, which may be several files: they are validated together.
-    key = _treebank if task.what == "validate" else None
-    groups = [list(each) for _, each in groupby(files, key)]
+    groups = _treebanks(files) if task.what == "validate" else [[file] for file in files]
     if min(jobs, len(groups)) < 2 or task.limit is not None or "-" in files:
         for group in groups:
             yield from _of_group(task, group, advance)
@@ -133,10 +131,13 @@ def bytes_of(file: str) -> int:
     return 0
 
 
-def _treebank(file: str) -> tuple[str, str]:
-    """Files of a folder whose names begin alike before ``-ud-`` are one treebank: train, dev and test."""
-    folder, name = os.path.split(file)
-    return folder, name.partition("-ud-")[0]
+def _treebanks(files: Sequence[str]) -> list[list[str]]:
+    """Train, dev and test of a folder, alike before ``-ud-``, are one treebank, where names are unique."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for file in files:
+        folder, name = os.path.split(file)
+        found.setdefault((folder, name.partition("-ud-")[0]), []).append(file)
+    return [*found.values()]
 
 
 def _of_group(task: Task, files: Sequence[str], advance: Callable[[int], None]) -> Iterator[Answer]:

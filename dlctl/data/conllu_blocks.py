@@ -1,86 +1,16 @@
 """What is known of the sentences of a treebank whose lines, columns and ids are as they must be."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, compress, repeat
 from typing import Any
 
-from dlctl.data.conllu_cells import COLUMNS, CellError, Id
-from dlctl.data.conllu_ids import counted, in_order, plain_ids
-from dlctl.errors import ConlluError, Diagnostic
+from dlctl.data.conllu_cells import COLUMNS, Id
+from dlctl.data.conllu_ids import counted
+from dlctl.data.conllu_reading import Reading
 
-__all__ = ["Block", "Faults", "Piece", "Reading", "in_order", "plain_ids", "plus_columns"]
-
-Faults = Callable[[Diagnostic], None]
 Row = list[str]
 # The tabs of a row.
 WIDTH = len(COLUMNS) - 1
-_PLUS = re.compile(r"# global\.columns = (\S+(?: \S+)*)")
-
-
-class Reading:
-    """A file that is being read.
-
-    Args:
-        file: its name, for messages.
-        faults: takes what is found to be wrong.
-
-    Attributes:
-        names: the columns, in capitals; ``COLUMNS`` itself if it is not CoNLL-U Plus.
-        typed: whether all cells are read with their token; true once somebody asked for one that is more than
-            text, for who did so will do it again.
-    """
-
-    __slots__ = ("_begun", "faults", "file", "names", "typed")
-
-    def __init__(self, file: str, faults: Faults) -> None:
-        self.file, self.faults = file, faults
-        self.names: tuple[str, ...] = COLUMNS
-        self.typed = self._begun = False
-
-    def begin(self, raw: bytes) -> None:
-        """Take the names of the columns from the first line, if this is the begin of the file.
-
-        Raises:
-            ConlluError: one stands there twice, if faults stop.
-        """
-        if not self._begun:
-            self._begun = True
-            line = raw.partition(b"\n")[0].rstrip(b"\r\n")
-            self.take_names(plus_columns(line.decode(errors="replace")))
-
-    def take_names(self, names: tuple[str, ...]) -> None:
-        """Take the names of the columns.
-
-        Raises:
-            ConlluError: one stands there twice, if faults stop.
-        """
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is None:
-            self.names = COLUMNS if names == COLUMNS else names
-            return
-        message = f"the column {twice} is named twice"
-        self.faults(Diagnostic(self.file, 1, twice, "global-columns", message))
-
-    def places(self, names: Sequence[str]) -> list[int]:
-        """Where columns are, counted from 0.
-
-        Raises:
-            ConlluError: there is no such column.
-        """
-        for name in names:
-            if name.upper() not in self.names:
-                message = f"no column {name!r}; there are {', '.join(self.names).lower()}"
-                raise ConlluError(Diagnostic(self.file, 1, None, "no-column", message))
-        return [self.names.index(name.upper()) for name in names]
-
-    def fault(self, line: int, error: CellError) -> None:
-        """Tell of a cell that cannot be read.
-
-        Raises:
-            ConlluError: faults stop.
-        """
-        self.faults(Diagnostic(self.file, line, error.column, error.rule, error.message))
 
 
 class Block:
@@ -172,10 +102,9 @@ class Block:
         """The cells of a row, counted from 0."""
         return self.rows()[number]
 
-    def fault(self, row: int, error: CellError) -> None:
-        """Tell of a cell that cannot be read, in a row counted from 0."""
-        line = self.line + len(self.lines()) - len(self.ids()) + row
-        self.reading.fault(line, error)
+    def line_of(self, row: int) -> int:
+        """The number of the line of a row, counted from 0."""
+        return self.line + len(self.lines()) - len(self.ids()) + row
 
     def columns(self, places: Sequence[int]) -> tuple[list[str], ...]:
         """Columns of the words as text, counted from 0."""
@@ -222,9 +151,9 @@ class Origin:
         """The cells of a row, counted from 0."""
         return self._numbered()[number][1]
 
-    def fault(self, row: int, error: CellError) -> None:
-        """Tell of a cell that cannot be read, in a row counted from 0."""
-        self.reading.fault(self._numbered()[row][0], error)
+    def line_of(self, row: int) -> int:
+        """The number of the line of a row, counted from 0."""
+        return self._numbered()[row][0]
 
     def _numbered(self) -> list[tuple[int, Row]]:
         """Every row with the number of its line."""
@@ -287,10 +216,3 @@ def _of_words(ids: Sequence[Id], columns: Iterable[list[str]]) -> tuple[list[str
     """Columns without the rows that are no words."""
     words = [type(id_) is int for id_ in ids]
     return tuple([[*compress(cells, words)] for cells in columns])
-
-
-def plus_columns(text: str) -> tuple[str, ...]:
-    """The columns of CoNLL-U Plus, if the first line of a file names them."""
-    found = _PLUS.fullmatch(text.partition("\n")[0])
-    names = tuple(found[1].split(" ")) if found else COLUMNS
-    return COLUMNS if names == COLUMNS else names

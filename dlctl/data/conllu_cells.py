@@ -206,7 +206,10 @@ def _misc(text: str) -> Misc:
             misc[key] = value
             continue
         before = misc[key]
-        misc[key] = [*before, value] if isinstance(before, list) else [before, value]
+        if isinstance(before, list):
+            before.append(value)
+        else:
+            misc[key] = [before, value]
     return _odd(OddDict, misc, text) if list in map(type, misc.values()) else misc
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from dlctl.data.conllu_blocks import in_order, plain_ids
 from dlctl.data.conllu_cells import read_id
 from dlctl.data.conllu_checks import DEPREL, DEPS_HEADS, FAULTY, FEATS, GAP, SPACES, UPOS
+from dlctl.data.conllu_ids import in_order, plain_ids
 from dlctl.data.conllu_level1 import Found
 from dlctl.data.conllu_metadata import Treebank, check_all_or_none, check_comments, read_comments
 from dlctl.data.conllu_tree import Rows, check_cells, unreached

@@ -30,8 +30,9 @@ def groups(lines: Iterable[str]) -> Iterator[list[str]]:
         yield group
 
 
-def check_lines(lines: Sequence[str], start: int, found: list[Found]) -> bool:
+def check_lines(lines: Sequence[str], start: int, found: list[Found], names: Sequence[str] = COLUMNS) -> bool:
     """Encoding, comments first, rows, and one blank line."""
+    numbered = names[0] == "ID"
     in_rows, rows, ok = False, False, True
     for number, line in enumerate(lines, start):
         if not line.isascii():
@@ -54,6 +55,8 @@ def check_lines(lines: Sequence[str], start: int, found: list[Found]) -> bool:
                 message = "a sentence without words; expected exactly one empty line after every sentence"
                 found.append((number, None, "empty-sentence", message))
                 ok = False
+        elif not numbered:
+            rows = True
         else:
             message = f"expected a line that starts with a digit or #, found {_short(line)!r}"
             found.append((number, None, "invalid-line", message))

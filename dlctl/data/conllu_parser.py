@@ -9,14 +9,14 @@ A sentence keeps its text. Its ids, columns and blank lines are checked when it 
 is asked for; what was not changed is written as it was.
 """
 
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from dlctl.data.conllu_blocks import Faults, Piece, Reading
+from dlctl.data.conllu_blocks import Piece
 from dlctl.data.conllu_cells import COLUMNS, Empty, Id, Span
 from dlctl.data.conllu_pieces import blocks, groups
+from dlctl.data.conllu_reading import ConlluWarning, Reading
 from dlctl.data.conllu_sentence import Sentence
 from dlctl.data.conllu_source import Source, open_all
 from dlctl.data.conllu_token import Token
@@ -42,14 +42,6 @@ __all__ = [
 ]
 
 
-class ConlluWarning(UserWarning):
-    """A fault in a treebank that is read with ``strict=False`` by somebody who collects no diagnostics."""
-
-
-# Python shows a warning of one text and place once; what is left out again is to be told again.
-warnings.simplefilter("always", ConlluWarning, append=True)
-
-
 def read(
     source: Source, *, strict: bool = True, diagnostics: list[Diagnostic] | None = None
 ) -> Iterator[Sentence]:
@@ -64,9 +56,8 @@ def read(
         ConlluError: a fault, in strict mode; it has ``diagnostic``.
         NotFoundError: the source is not there or cannot be read.
     """
-    faults = _faults(strict, diagnostics)
     for name, stream in open_all(source):
-        yield from map(Sentence, blocks(Reading(name, faults), stream))
+        yield from map(Sentence, blocks(Reading(name, strict, diagnostics), stream))
 
 
 def load(
@@ -78,10 +69,9 @@ def load(
         ConlluError: a fault, in strict mode.
         NotFoundError: the source is not there or cannot be read.
     """
-    faults = _faults(strict, diagnostics)
     found = []
     for name, stream in open_all(source):
-        for block in blocks(Reading(name, faults), stream):
+        for block in blocks(Reading(name, strict, diagnostics), stream):
             block.forget()
             found.append(Sentence(block))
     return found
@@ -98,9 +88,8 @@ def columns(source: Source, *names: str) -> Iterator[tuple[list[str], ...]]:
         ConlluError: a fault, or no such column.
         NotFoundError: the source is not there or cannot be read.
     """
-    faults = _faults(True, None)
     for name, stream in open_all(source):
-        reading = Reading(name, faults)
+        reading = Reading(name)
         for group in groups(reading, stream):
             if isinstance(group, Piece):
                 yield from group.columns_of_words(reading.places(names))
@@ -138,16 +127,4 @@ def write(sentences: Iterable[Sentence], target: str | Path | IO[bytes]) -> None
         if sentence.columns != names:
             raise ValueError(f"{sentence!r} has other columns than the sentences before it")
         target.write(blank_line(before) + text)
-        before = text[-3:]
-
-
-def _faults(strict: bool, diagnostics: list[Diagnostic] | None) -> Faults:
-    def collect(found: Diagnostic) -> None:
-        if strict:
-            raise ConlluError(found)
-        if diagnostics is None:
-            warnings.warn(str(found), ConlluWarning, stacklevel=3)
-        else:
-            diagnostics.append(found)
-
-    return collect
+        before = text

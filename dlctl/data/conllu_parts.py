@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from dlctl.data.conllu_blocks import Block, Reading
+from dlctl.data.conllu_blocks import Block
 from dlctl.data.conllu_cells import COLUMNS, read_id
 from dlctl.data.conllu_ids import sound_ids
 from dlctl.data.conllu_level1 import (
@@ -13,7 +13,8 @@ from dlctl.data.conllu_level1 import (
     check_lines,
     check_not_empty,
 )
-from dlctl.errors import Diagnostic
+from dlctl.data.conllu_reading import Reading
+from dlctl.data.conllu_written import is_blank
 
 # What validation tells of and what hinders nobody from reading.
 _HARMLESS = frozenset(
@@ -47,10 +48,10 @@ def repaired(reading: Reading, line: int, begun: bytes, pieces: Iterable[bytes] 
         if returns and not carriage_return:
             carriage_return = True
             message = "expected lines that end with LF, found a carriage return"
-            reading.faults(Diagnostic(reading.file, returns[0], None, "non-unix-newline", message))
+            reading.tell(returns[0], None, "non-unix-newline", message)
         found = [each for each in check_reading(lines, line, reading.names) if each[2] not in _HARMLESS]
         for each in found:
-            reading.faults(Diagnostic(reading.file, *each))
+            reading.tell(*each)
         if all(each[2] in _READABLE for each in found):
             block = block_of(reading, line, lines[:-1] if not lines[-1].strip() else lines)
             if block is not None:  # comments at the end of a file are no sentence
@@ -69,7 +70,7 @@ def block_of(reading: Reading, line: int, lines: list[str]) -> Block | None:
 def check_reading(lines: list[str], start: int, names: tuple[str, ...] = COLUMNS) -> list[Found]:
     """All faults of lines; if there are none those of columns, then those of ids."""
     found: list[Found] = []
-    if not check_lines(lines, start, found):
+    if not check_lines(lines, start, found, names):
         return found
     first = next(number for number, line in enumerate(lines) if not line.startswith("#"))
     end = len(lines) if lines[-1].strip() else len(lines) - 1
@@ -88,7 +89,7 @@ def _raw_groups(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
     for piece in pieces:
         for raw in piece.splitlines(keepends=True):
             group.append(raw)
-            if not raw.strip() or (not raw.isascii() and not _decoded(raw).strip()):
+            if is_blank(raw):
                 yield group
                 group = []
     if group:

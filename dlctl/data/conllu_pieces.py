@@ -5,9 +5,10 @@ from itertools import chain, compress, count, filterfalse, pairwise
 from operator import ne
 from typing import IO, Any
 
-from dlctl.data.conllu_blocks import WIDTH, Block, Origin, Piece, Reading
+from dlctl.data.conllu_blocks import WIDTH, Block, Origin, Piece
 from dlctl.data.conllu_cells import COLUMNS, IDS, SHORT, CellError, Id, remember
 from dlctl.data.conllu_ids import are_in_order, counted, sound_ids
+from dlctl.data.conllu_reading import Reading
 from dlctl.data.conllu_source import chunks
 
 # The id of the next row of the sentence by the cell before it and that id, for many rows look alike.
@@ -68,6 +69,9 @@ def _one_by_one(reading: Reading, line: int, raw: bytes) -> Iterator[Block]:
 def _sentence(reading: Reading, line: int, lines: list[str]) -> Block | None:
     """A sentence of lines, if nothing is wrong with it."""
     first = next((number for number, each in enumerate(lines) if each[:1] != "#"), len(lines))
+    # Where rows do not begin with an id, a comment among them could be one.
+    if reading.names[0] != "ID" and any(row[:1] == "#" for row in lines[first:]):
+        return None
     ids = sound_ids([row.split("\t") for row in lines[first:]], reading.names)
     return None if ids is None else Block.of_lines(reading, line, lines, ids)
 

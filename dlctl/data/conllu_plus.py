@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from dlctl.data.conllu_cells import COLUMNS, Id, Span
 from dlctl.data.conllu_level1 import Found
+from dlctl.data.conllu_reading import NO_NAMES
 
 _MORE = re.compile(r"[A-Z0-9_-]+(?::[A-Z0-9_-]+)+")
 # What breaks no rule stands in for a column that a treebank does not have.
@@ -14,6 +15,8 @@ _INSTEAD = {"UPOS": "X", "DEPREL": "dep", "DEPS": "0:root"}
 def check_names(names: Sequence[str]) -> list[Found]:
     """What is wrong with the names of the columns, in the first line."""
     found: list[Found] = []
+    if not names:
+        found.append((1, None, "global-columns", NO_NAMES))
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
             found.append((1, name, "global-columns", f"the column {name} is named twice"))

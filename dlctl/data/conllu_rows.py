@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count, repeat, starmap
 from typing import Any
 
-from dlctl.data.conllu_blocks import WIDTH, Block, Origin, Piece, Reading
+from dlctl.data.conllu_blocks import WIDTH, Block, Origin, Piece
 from dlctl.data.conllu_cells import (
     COLUMNS,
     MISC,
@@ -21,12 +21,12 @@ from dlctl.data.conllu_cells import (
     read_head,
     remember,
 )
+from dlctl.data.conllu_reading import Reading
 from dlctl.data.conllu_token import Token
-from dlctl.errors import Diagnostic
 
 # As many tokens as a processor's cache holds and Python's collector does not look through.
 _ROWS = 120
-_NOWHERE = Origin(Reading("", list[Diagnostic]().append), 1, "")
+_NOWHERE = Origin(Reading(""), 1, "_")
 # What cells are worth, MISC with what follows it; a plain dict is quicker to ask than one that fills itself.
 _HEAD: dict[str, int | None] = {}
 _FEATS: dict[str, Feats] = {}
@@ -62,7 +62,7 @@ def tokens_of(block: Block) -> list[Token]:
         piece = block.cut_alone() if block.reading.names is COLUMNS else None
         if piece:
             piece.cells = [*map(sys.intern, piece.cells)]
-        return (_tokens(block, piece, 0, len(block.ids())) if piece else []) or _lazy_tokens(block)
+        return (_tokens(block, piece, 0, len(block.ids())) if piece else []) or lazy_tokens(block)
     start, end = piece.extent(block.number)
     if start < piece.first or start >= piece.end:
         last = end
@@ -73,10 +73,11 @@ def tokens_of(block: Block) -> list[Token]:
     tokens = piece.tokens[start - piece.first : end - piece.first]
     if end == piece.end:
         piece.tokens = []  # who keeps a sentence does not keep the tokens of others
-    return tokens or _lazy_tokens(block)
+    return tokens or lazy_tokens(block)
 
 
-def _lazy_tokens(block: Block) -> list[Token]:
+def lazy_tokens(block: Block) -> list[Token]:
+    """The tokens of a sentence, one by one as they are asked."""
     tokens, names = _new(_Brief, len(block.ids())), block.reading.names
     places = [(name.lower(), names.index(name)) for name in ("FORM", "LEMMA", "UPOS") if name in names]
     more = [(name, at) for at, name in enumerate(names) if name not in COLUMNS]

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import IO
 
-from dlctl.data.conllu_blocks import plus_columns
 from dlctl.data.conllu_cells import COLUMNS, read_id
 from dlctl.data.conllu_checks import SPACES, WARNINGS
 from dlctl.data.conllu_clean import quick, sound
@@ -30,6 +29,7 @@ from dlctl.data.conllu_metadata import (
     read_comments,
 )
 from dlctl.data.conllu_plus import check_names, ten_cells
+from dlctl.data.conllu_reading import plus_columns
 from dlctl.data.conllu_source import Source, chunks, open_all
 from dlctl.data.conllu_tree import Rows, check_cells, check_graph, check_references, check_tree, is_enhanced
 from dlctl.errors import Diagnostic, NotFoundError
@@ -74,24 +74,19 @@ def _file(name: str, stream: IO[bytes], level: int, treebank: Treebank) -> Itera
         *parts, last = "".join(rest).split("\n\n")
         rest = [last]
         for part in parts:
-            names = _columns(part) if line == 1 else names
+            names = plus_columns(part) if line == 1 else names
             for each in _sentence(part, line, names, level, treebank):
                 yield Diagnostic(name, *each, warning=each[2] in WARNINGS)
             line += part.count("\n") + 2
     if any(rest):
         lines = "".join(rest).removesuffix("\n").split("\n")
-        names = _columns(lines[0]) if line == 1 else names
+        names = plus_columns(lines[0]) if line == 1 else names
         for each in _slow(lines, line, names, level, treebank):
             yield Diagnostic(name, *each, warning=each[2] in WARNINGS)
         line += len(lines)
     if returns:
         message = "expected lines that end with LF only, found carriage returns in the file"
         yield Diagnostic(name, line - 1, None, "non-unix-newline", message)
-
-
-def _columns(text: str) -> tuple[str, ...]:
-    names = plus_columns(text)
-    return COLUMNS if names == COLUMNS else names
 
 
 def _sentence(text: str, line: int, names: tuple[str, ...], level: int, treebank: Treebank) -> list[Found]:
@@ -114,6 +109,7 @@ def _slow(
 ) -> list[Found]:
     """What is wrong, row by row, with lines that are one sentence or, with odd blank lines, several."""
     found = check_names(names) if start == 1 and names is not COLUMNS else []
+    names = names or COLUMNS
     for group in groups(lines):
         rows = _level1(group, start, names, found)
         if rows is not None and level >= 2:
@@ -126,7 +122,7 @@ def _slow(
 
 def _level1(lines: Sequence[str], start: int, names: tuple[str, ...], found: list[Found]) -> Rows | None:
     """What level 1 finds; the rows, if level 2 can look at them."""
-    if not check_lines(lines, start, found):
+    if not check_lines(lines, start, found, names):
         return None
     comments = list(takewhile(lambda line: line.startswith("#"), lines))
     first = start + len(comments)

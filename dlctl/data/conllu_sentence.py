@@ -3,9 +3,11 @@
 import io
 from typing import Any
 
-from dlctl.data.conllu_blocks import Block, Reading, in_order
-from dlctl.data.conllu_cells import Id
+from dlctl.data.conllu_blocks import Block
+from dlctl.data.conllu_cells import COLUMNS, Id
+from dlctl.data.conllu_ids import in_order
 from dlctl.data.conllu_parts import block_of
+from dlctl.data.conllu_reading import Reading, plus_columns
 from dlctl.data.conllu_rows import tokens_of
 from dlctl.data.conllu_token import Token
 from dlctl.errors import ConlluError, Diagnostic
@@ -117,7 +119,13 @@ class Sentence:
         return None
 
     def set_comment(self, key: str, value: str | None) -> None:
-        """Change the first comment with a key, or add one; without a value, remove it."""
+        """Change the first comment with a key, or add one; without a value, remove it.
+
+        Raises:
+            ValueError: no reader would find this key again.
+        """
+        if not key or key != key.strip() or "=" in key:
+            raise ValueError(f"{key!r} cannot be the key of a comment")
         lines = [] if value is None else [f"# {key} = {value}" if value else f"# {key}"]
         for position, (name, _) in enumerate(self.meta):
             if name == key:
@@ -169,6 +177,8 @@ class Sentence:
     def _lines(self) -> str:
         """Its lines as they are now, without the blank one at the end."""
         comments = self._block.comments() if self._comments is None else self._comments
+        if comments and plus_columns(comments[0]) not in (COLUMNS, self.columns):
+            raise ValueError(f"{comments[0]!r} names other columns than there are")
         return "\n".join([*map(_comment, comments), *self._rows()])
 
     def _rows(self) -> list[str]:
@@ -190,7 +200,7 @@ class Sentence:
     def __reduce__(self) -> tuple[Any, ...]:
         text = self._lines()
         original = None if self._block.original is None else str(self)
-        return _again, (self.file, self.line, self.columns, text, original)
+        return _again, (self.file, self._block.reading.strict, self.line, self.columns, text, original)
 
 
 def _comment(line: str) -> str:
@@ -199,15 +209,13 @@ def _comment(line: str) -> str:
     return line
 
 
-def _again(file: str, line: int, names: tuple[str, ...], text: str, original: str | None) -> Sentence:
-    """A sentence that was copied or sent to another process; a fault in a cell of it stops."""
-    reading = Reading(file, _stop)
+def _again(
+    file: str, strict: bool, line: int, names: tuple[str, ...], text: str, original: str | None
+) -> Sentence:
+    """A sentence that was copied or sent to another process; faults in it are told as before."""
+    reading = Reading(file, strict)
     reading.take_names(names)
     block = block_of(reading, line, text.split("\n"))
     assert block is not None  # it was one
     block.original = original
     return Sentence(block)
-
-
-def _stop(fault: Diagnostic) -> None:
-    raise ConlluError(fault)

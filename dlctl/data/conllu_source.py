@@ -23,6 +23,7 @@ _BROKEN = (
     lzma.LZMAError,
     zipfile.BadZipFile,
     OSError,
+    ValueError,  # of a broken zip archive, and of bytes that a file of text cannot read
     RuntimeError,
     NotImplementedError,
 )
@@ -74,18 +75,20 @@ def _open(source: Source) -> tuple[str, IO[bytes], bool]:
         if str(source) == "-":
             if sys.stdin is None:
                 raise NotFoundError("there is no standard input")
-            return "<stdin>", sys.stdin.buffer, False
+            return "<stdin>", _as_bytes(getattr(sys.stdin, "buffer", sys.stdin)), False
         try:
             return str(source), Path(source).open("rb"), True
         except OSError as error:
             raise _unreadable(str(source), error) from error
     name = getattr(source, "name", None)
     shown = name if isinstance(name, str) else "<file>"
+    return shown, _as_bytes(source), False
+
+
+def _as_bytes(source: Any) -> Any:
     if isinstance(source, io.TextIOBase) or isinstance(getattr(source, "read", lambda n: b"")(0), str):
-        encoded: Any = _Encoded(source)
-        return shown, encoded, False
-    stream: Any = source
-    return shown, stream, False
+        return _Encoded(source)
+    return source
 
 
 def _unpacked(name: str, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:

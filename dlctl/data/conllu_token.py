@@ -14,6 +14,7 @@ from dlctl.data.conllu_cells import (
     Misc,
     Span,
 )
+from dlctl.data.conllu_reading import Reading
 from dlctl.data.conllu_written import TYPED
 
 # Attribute -> the column that it is read from when it is asked for.
@@ -84,7 +85,7 @@ class Token:
         except CellError as error:
             # A fault is told of once; then reading goes on with nothing in its place.
             assert self._block is not None  # without it there is no cell
-            self._block.fault(self._row, error)
+            self._block.reading.tell(self._block.line_of(self._row), error.column, error.rule, error.message)
             nothing = _NOTHING[column]
             value = self._later[column] = None if nothing is None else nothing.copy()
         self._later[name] = value
@@ -175,7 +176,7 @@ class Token:
         Raises:
             ValueError: a value that no cell can hold, such as "" or a text with a tab or the end of a line.
         """
-        if names is not COLUMNS:
+        if names is not COLUMNS or self.more:
             self._refuse_others(names)
         texts = []
         for name in names:
@@ -183,13 +184,15 @@ class Token:
             if not text or "\t" in text or "\n" in text or "\r" in text or "\ufffd" in text:
                 raise ValueError(f"{text!r} cannot stand in {name} of token {self.id}")
             texts.append(text)
+        if texts[0].startswith("#"):
+            raise ValueError(f"{texts[0]!r} would begin a comment, not token {self.id}")
         return texts
 
     def _refuse_others(self, names: Sequence[str]) -> None:
-        """Of a column that is not written nothing may have been set."""
-        for name in COLUMNS[1:]:
-            if name not in names and self._now(name) not in (_UNREAD, "_", None, {}, []):
-                raise ValueError(f"there is no column {name} for {self._now(name)!r} of token {self.id}")
+        """Nothing may be lost with a column that is not written."""
+        for name in (*COLUMNS[1:], *(self.more or ())):
+            if name not in names and (text := self._written(name)) not in ("_", "*"):
+                raise ValueError(f"there is no column {name} for {text!r} of token {self.id}")
 
     def _written(self, name: str) -> str:
         """A cell as text."""
@@ -229,7 +232,11 @@ class Token:
 
     def __reduce__(self) -> tuple[Any, ...]:
         names = self._names()
-        return _again, (self.id, names, self.cells(names))
+        cells = self.cells(names)
+        if self._block is None:
+            return _again, (self.id, names, cells)
+        reading, line = self._block.reading, self._block.line_of(self._row)
+        return _read_again, (reading.file, reading.strict, names, line, self.id, cells)
 
 
 _UNREAD = object()
@@ -249,9 +256,20 @@ def _same(before: Any, value: Any) -> bool:
 
 
 def _again(id_: Id, names: Sequence[str], cells: Iterable[str]) -> Token:
-    """A token that was copied or sent to another process."""
+    """A token that was made, copied or sent to another process."""
     token = Token(id_)
     for name, cell in zip(names, cells, strict=True):
         if name != "ID":
             token.set(name, cell)
     return token
+
+
+def _read_again(
+    file: str, strict: bool, names: tuple[str, ...], line: int, id_: Id, cells: Sequence[str]
+) -> Token:
+    """A token that was read, copied or sent to another process; faults in it are told as before."""
+    from dlctl.data.conllu_rows import lazy_tokens
+
+    reading = Reading(file, strict)
+    reading.take_names(names)
+    return lazy_tokens(Block.of_lines(reading, line, ["\t".join(cells)], [id_]))[0]

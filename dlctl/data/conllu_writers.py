@@ -65,7 +65,7 @@ class ConlluWriter(Writer):
         if not told:
             self.stream.write(header + f" {' '.join(piece.columns)}\n".encode())
         self.stream.write(piece.data)
-        self._end = piece.data[-3:]
+        self._end = piece.data
 
 
 class JsonWriter(Writer):

@@ -14,6 +14,7 @@ from dlctl.data.conllu_cells import (
     read_deps,
     read_feats,
     read_head,
+    read_id,
     read_misc,
 )
 
@@ -22,10 +23,19 @@ _DEPENDENCY = re.compile(rf"(?:0|{NUMBER}|(?:0|{NUMBER})\.{NUMBER}):[^|]+")
 
 
 def blank_line(before: bytes) -> bytes:
-    """What must stand between two sentences, where the first was the last of a file that ended too soon."""
-    if before.endswith((b"\n\n", b"\n\r\n")):
+    """What must stand between two sentences, where the first was the last of a file that ended too soon.
+
+    A line of blanks is blank too, and all ends of lines end one: what was read is written as it was.
+    """
+    if before.endswith(b"\n\n"):
         return b""
-    return b"\n" if before.endswith(b"\n") else b"\n\n"
+    last = before.splitlines(keepends=True)[-1]
+    return b"\n" * (2 - last.endswith((b"\n", b"\r")) - is_blank(last))
+
+
+def is_blank(raw: bytes) -> bool:
+    """Whether a line has nothing but blanks, of which Unicode has many."""
+    return not raw.strip() or (not raw.isascii() and not raw.decode(errors="replace").strip())
 
 
 def feats_text(feats: Feats) -> str:
@@ -34,8 +44,8 @@ def feats_text(feats: Feats) -> str:
     Raises:
         ValueError: one that no reader would read as it is.
     """
-    items = [f"{name}={feats[name]}" for name in sorted(feats, key=str.lower)]
-    return "|".join(_if(FEATURE.fullmatch(item), item, "FEATS") for item in items) or "_"
+    items = [(feats[name], f"{name}={feats[name]}") for name in sorted(feats, key=str.lower)]
+    return "|".join(_if(_fit(of) and FEATURE.fullmatch(item), item, "FEATS") for of, item in items) or "_"
 
 
 def deps_text(deps: Deps) -> str:
@@ -56,7 +66,7 @@ def misc_text(misc: Misc) -> str:
     """
     items = [
         _if(
-            "=" not in key and "|" not in f"{key}{each}" and each != [],
+            "=" not in key and "|" not in f"{key}{each}" and (each is None or _fit(each)),
             key if each is None else f"{key}={each}",
             "MISC",
         )
@@ -75,6 +85,11 @@ def head_text(head: int | None) -> str:
     return "_" if head is None else _if(_HEAD.fullmatch(str(head)), str(head), "HEAD")
 
 
+def _fit(value: object) -> bool:
+    """Whether a value is its text: a number is taken for one, what is nothing is not."""
+    return isinstance(value, str | int)
+
+
 def _if(fits: object, text: str, column: str) -> str:
     if not fits:
         raise ValueError(f"{text!r} cannot stand in {column}")
@@ -83,6 +98,7 @@ def _if(fits: object, text: str, column: str) -> str:
 
 # Column -> how its cells are read and written; those of the other columns stay text.
 TYPED: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
+    "ID": (read_id, str),
     "FEATS": (read_feats, feats_text),
     "HEAD": (read_head, head_text),
     "DEPS": (read_deps, deps_text),

@@ -472,6 +472,11 @@ def test_names_are_unique_in_a_treebank_of_several_files_only(dlctl: Dlctl) -> N
         result = parse(dlctl, "--validate", ".", "--jobs", jobs, code=3)
         assert result.out.count("\n") == 1
         assert result.out.startswith("x-ud-train.conllu:3: [non-unique-sent-id] ")
+        # Whatever is named between them.
+        files = ("x-ud-train.conllu", "y-ud-dev.conllu", "x-ud-dev.conllu")
+        result = parse(dlctl, "--validate", *files, "--jobs", jobs, code=3)
+        assert result.out.startswith("x-ud-dev.conllu:3: [non-unique-sent-id] ")
+        assert result.out.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from dlctl.data.conllu_parser import (
     read,
     write,
 )
+from dlctl.data.conllu_rules import validate
 from dlctl.errors import NotFoundError
 from tests.conftest import needs_data
 
@@ -208,36 +209,32 @@ def test_packed_or_not_by_content(tmp_path: Path) -> None:
     assert load(b"") == []
 
 
+def test_broken_archives_and_text_that_is_none_cannot_be_read(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("ä.conllu", TEXT)
+    packed = stream.getvalue()
+    for broken in (packed[:-4] + b"\xff" + packed[-3:], packed.replace("ä".encode(), b"\xff\xfe")):
+        with pytest.raises(NotFoundError, match="cannot read <bytes>"):
+            load(broken, strict=False, diagnostics=[])
+        assert [fault.rule for fault in validate(broken)] == ["unreadable"]
+    file = tmp_path / "latin.conllu"
+    file.write_bytes(TEXT.encode().replace(b"don", b"d\xe4n"))
+    with file.open(encoding="utf-8") as text, pytest.raises(NotFoundError, match="can't decode byte"):
+        load(text)
+
+
+def test_standard_input_may_be_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(TEXT))
+    assert b"".join(map(bytes, read("-"))) == TEXT.encode()
+
+
 def test_columns_are_those_of_the_words() -> None:
     assert list(columns(TEXT.encode(), "form", "upos")) == [
         (["He", "do", "n't", "go"], ["PRON", "AUX", "PART", "VERB"])
     ]
     with pytest.raises(ConlluError, match="no column 'colour'"):
         list(columns(TEXT.encode(), "colour"))
-
-
-def test_plus_names_its_columns() -> None:
-    raw = b"# global.columns = ID FORM PARSEME:MWE\n1\tgive\t1:VPC\n2\tup\t1\n\n1\tno\t*\n\n"
-    first, second = load(raw)
-    assert [word["PARSEME:MWE"] for word in (*first.words, *second.words)] == ["1:VPC", "1", "*"]
-    first.words[0]["PARSEME:MWE"] = "*"
-    assert bytes(first) + bytes(second) == raw.replace(b"1:VPC", b"*")
-    raw = b"# global.columns = ID FORM FEATS DEPS MISC\n1\tgive\t*\t_\t*\n\n"
-    (found,) = load(raw)
-    assert [(word.feats, word.deps, word.misc) for word in found.words] == [({}, [], {})]
-    assert bytes(found) == raw
-    found.words[0].feats["Number"] = "Sing"
-    assert bytes(found) == raw.replace(b"*", b"Number=Sing", 1)
-
-
-def test_a_column_that_is_not_there_cannot_be_written() -> None:
-    (found,) = load(b"# global.columns = ID FORM UPOS MY:X\n1\ta\tX\t*\n\n")
-    for name, value in {"head": 3, "lemma": "a"}.items():
-        (found,) = load(b"# global.columns = ID FORM UPOS MY:X\n1\ta\tX\t*\n\n")
-        assert (found.words[0].head, found.words[0].feats) == (None, {})
-        setattr(found.words[0], name, value)
-        with pytest.raises(ValueError, match=f"no column {name.upper()}"):
-            bytes(found)
 
 
 def test_sentences_of_files_without_an_end_stay_apart() -> None:
@@ -247,6 +244,14 @@ def test_sentences_of_files_without_an_end_stay_apart() -> None:
         ended = load(good.rstrip(b"\n") + end, strict=False, diagnostics=[])
         write([*ended, *load(good), *ended], out)
         assert out.getvalue() == good * 2 + good.rstrip(b"\n") + end
+
+
+@pytest.mark.parametrize("blank", ["   \n", "\t \n", "\xa0\n", "\v\n", "\r\n", "\r"])
+def test_blank_lines_of_every_kind_are_written_as_they_were(blank: str) -> None:
+    raw = f"{ONE.format(1)}{blank}{ONE.format(2)}\n".encode()
+    sentences = load(raw, strict=False, diagnostics=[])
+    write(sentences, out := io.BytesIO())
+    assert (out.getvalue(), len(sentences)) == (raw, 2)
 
 
 def test_what_is_left_out_is_warned_of_every_time() -> None:
@@ -271,6 +276,11 @@ def test_cells_out_of_order_are_put_in_order_when_they_are_changed(alone: bool) 
     word.deps.append((2, "z"))
     new = "A=2|B=1|C=3\t0\troot\t1:y|2:z|3:x\tK=1|K=2|L|M"
     assert bytes(sentence) == raw.replace(b"X", b"NOUN").replace(old.encode(), new.encode())
+
+
+def test_a_key_of_misc_that_stands_there_very_often_is_read_at_once() -> None:
+    raw = ONE.format(1)[:-2] + "a|" * 300_000 + "a\n\n"
+    assert len(load(raw.encode())[0].words[0].misc["a"]) == 300_001  # type: ignore[arg-type]
 
 
 def test_line_of_a_megabyte_and_sentences_across_pieces() -> None:

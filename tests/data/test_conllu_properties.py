@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import dlctl
-from dlctl.data.conllu_blocks import in_order
+from dlctl.data.conllu_ids import in_order
 from dlctl.data.conllu_parser import (
     ConlluError,
     Diagnostic,
@@ -142,7 +142,8 @@ def test_changed_cells_are_read_as_they_were_set(text: str, data: st.DataObject,
         ("feats", {"a": "B"}), ("head", -1), ("deps", [(1, "a|2:b")]), ("deps", [(Span(1, 2), "a")]),
         ("deps", [(1, "")]), ("misc", {"a|b": None}), ("misc", {"a=b": "c"}), ("misc", {"_": None}),
         ("id", 7), ("id", Span(1, 9)), ("form", None), ("upos", 5), ("xpos", None), ("feats", None),
-        ("deps", None), ("misc", None), ("misc", {"a": []}), ("head", 1.5),
+        ("deps", None), ("misc", None), ("misc", {"a": []}), ("head", 1.5), ("feats", {"A": None}),
+        ("misc", {"a": ("x",)}),
     ],
 )  # fmt: skip
 def test_what_nobody_would_read_as_it_is_is_not_written(name: str, value: object) -> None:
