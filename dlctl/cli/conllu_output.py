@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-from dlctl.errors import ConfigError, UsageError
+from dlctl.errors import UsageError
+from dlctl.files import atomic_file, check_writable
 
 # The end of a name -> the format of the file.
 _SUFFIXES = {f".{name}": name for name in ("conllu", "json", "jsonl", "csv", "parquet")} | {".txt": "text"}
@@ -45,13 +46,8 @@ def check(format: str | None, output: str | None, files: Sequence[str]) -> None:
     path = Path(str(output))
     if path.suffix == ".zip":
         raise UsageError("zip archives are read and not written", hint=f"a name with {', '.join(_PACKED)}")
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path if path.exists() else path.absolute().parent, os.W_OK) and not path.is_dir()
-    except OSError:
-        writable = False
-    if not writable:
-        raise ConfigError(f"cannot write {output}", hint="name another file: --output FILE")
+    if _descriptor(path) is None:
+        check_writable(path)
     if path.exists() and stat.S_ISREG(path.stat().st_mode):
         _refuse_read(path.stat(), str(output), files)
 
@@ -76,9 +72,12 @@ def stdout_is_file() -> bool:
 @contextmanager
 def target(name: str | None, *, whole: bool) -> "Iterator[IO[bytes]]":
     """Where results go: a file, which is there when all is written, or stdout."""
-    if name is not None and (not Path(name).exists() or Path(name).is_file()):
-        from dlctl.files import atomic_file
-
+    number = None if name is None else _descriptor(Path(name))
+    if number is not None:
+        # Opened by its name, a file that was begun would be begun again.
+        with open(number, "wb", closefd=False) as opened:
+            yield opened
+    elif name is not None and (not Path(name).exists() or Path(name).is_file()):
         # What a link points to is replaced, not the link.
         with atomic_file(Path(name).resolve()) as stream, _packing(name, stream) as packed:
             yield packed
@@ -94,6 +93,12 @@ def target(name: str | None, *, whole: bool) -> "Iterator[IO[bytes]]":
     else:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
+
+
+def _descriptor(path: Path) -> int | None:
+    """The stream that is meant by a name like /dev/stdout or /dev/fd/3."""
+    known = {"/dev/stdout": 1, "/dev/stderr": 2}.get(str(path))
+    return int(path.name) if str(path.parent) == "/dev/fd" and path.name.isdecimal() else known
 
 
 @contextmanager

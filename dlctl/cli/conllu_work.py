@@ -1,25 +1,23 @@
 """Treebanks, one after the other or in several processes: what is asked of each, answered in order."""
 
-import os
 import shlex
 import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from dlctl.cli.conllu_files import bytes_of, treebanks
 from dlctl.data.conllu_export import FORMS, Piece
 from dlctl.data.conllu_parser import read
 from dlctl.data.conllu_summary import Summary
 from dlctl.errors import ConlluError, Diagnostic, DlctlError, NotFoundError, RunFailed
 
-_SUFFIXES = (".conllu", ".conllup")
-_PACKED = (".gz", ".xz", ".bz2", ".zip")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -61,41 +59,6 @@ class Task:
     width: int | None = None
 
 
-def find(words: Sequence[str]) -> list[str]:
-    """The treebanks that are meant: files as they are named, those in folders sorted.
-
-    Raises:
-        NotFoundError: one is not there, or a folder holds none.
-    """
-    files: list[str] = []
-    for word in words:
-        if word == "-" or not Path(word).is_dir():
-            if word != "-" and not os.path.lexists(word):
-                raise NotFoundError(f"no such file: {word}")
-            files.append(word)
-            continue
-        found = sorted(_within(word), key=lambda file: Path(file).parts)
-        if not found:
-            raise NotFoundError(
-                f"no .conllu file in {word}", hint="packed ones end in .conllu.gz and the like"
-            )
-        files += found
-    return files
-
-
-def _within(folder: str) -> Iterator[str]:
-    def unreadable(error: OSError) -> None:
-        raise NotFoundError(f"cannot read {error.filename}: {error.strerror}") from error
-
-    for root, folders, files in os.walk(folder, onerror=unreadable):
-        folders[:] = [each for each in folders if not each.startswith(".")]
-        for name in files:
-            stem, packed = os.path.splitext(name)  # noqa: PTH122 - a name, not a path
-            if not name.startswith(".") and (stem if packed in _PACKED else name).endswith(_SUFFIXES):
-                # The folder as it was named, but that one needs no name.
-                yield os.path.join(root, name).removeprefix("./")  # noqa: PTH118
-
-
 def answers(
     task: Task, files: Sequence[str], *, jobs: int = 1, advance: Callable[[int], None]
 ) -> Iterator[Answer]:
@@ -112,7 +75,7 @@ def answers(
         NotFoundError: a file cannot be read.
         RunFailed: a process died.
     """
-    groups = _treebanks(files) if task.what == "validate" else [[file] for file in files]
+    groups = treebanks(files) if task.what == "validate" else [[file] for file in files]
     if min(jobs, len(groups)) < 2 or task.limit is not None or "-" in files:
         for group in groups:
             yield from _of_group(task, group, advance)
@@ -122,22 +85,6 @@ def answers(
         if error is not None:
             raise error
         advance(sum(map(bytes_of, group)))
-
-
-def bytes_of(file: str) -> int:
-    """The size of a file; 0 where there is none."""
-    with suppress(OSError):
-        return Path(file).stat().st_size
-    return 0
-
-
-def _treebanks(files: Sequence[str]) -> list[list[str]]:
-    """Train, dev and test of a folder, alike before ``-ud-``, are one treebank, where names are unique."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for file in files:
-        folder, name = os.path.split(file)
-        found.setdefault((folder, name.partition("-ud-")[0]), []).append(file)
-    return [*found.values()]
 
 
 def _of_group(task: Task, files: Sequence[str], advance: Callable[[int], None]) -> Iterator[Answer]:

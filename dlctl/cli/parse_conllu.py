@@ -84,7 +84,8 @@ def command(
     dlctl parse-conllu train.conllu --format tree --limit 3
     """
     from dlctl.cli import conllu_output
-    from dlctl.cli.conllu_work import Task, find
+    from dlctl.cli.conllu_files import find
+    from dlctl.cli.conllu_work import Task
 
     if output not in (None, "-") and not (json or validate):
         format = format or conllu_output.format_of(str(output))
@@ -133,7 +134,9 @@ def _refuse_nonsense(
     if level and not validate:
         raise UsageError("--level goes with --validate")
     if validate and (format or output or chosen or tolerant):
-        raise UsageError("--validate reads all and prints faults only", hint="with --level and --json")
+        raise UsageError(
+            "--validate reads all and prints faults only", hint="only --level, --jobs and --json go with it"
+        )
     if json and (format or output):
         raise UsageError("--json is the summary or the faults", hint="the sentences: --format json")
     if output and format is None:
@@ -160,9 +163,9 @@ def _asked(
     task: Any, files: Sequence[str], jobs: int, *, bar: bool
 ) -> "Iterator[tuple[Iterator[Any], Callable[[], None]]]":
     """The answers to a task, with a bar for it; and what takes the bar away for a moment."""
-    from dlctl.cli import conllu_views, conllu_work
+    from dlctl.cli import conllu_files, conllu_views, conllu_work
 
-    total = 0 if "-" in files else sum(map(conllu_work.bytes_of, files))
+    total = 0 if "-" in files else sum(map(conllu_files.bytes_of, files))
     shown = conllu_views.Bar(total, shown=bar and sys.stderr.isatty())
     found = conllu_work.answers(task, files, jobs=jobs, advance=shown.advance)
     try:
@@ -176,21 +179,25 @@ def _validate(task: Any, files: Sequence[str], jobs: int, json: bool) -> None:
     from dlctl.data.conllu_text import clean
 
     faults: list[Diagnostic] = []
-    warnings = wrong = 0
-    # A pager at the other end of a pipe has the same terminal.
-    with _asked(task, files, jobs, bar=json or sys.stdout.isatty()) as (found, hide):
-        for _, several in found:
-            warned = sum(each.warning for each in several)
-            warnings, wrong = warnings + warned, wrong + len(several) - warned
-            if json:
+    heard = True
+    try:
+        # A pager at the other end of a pipe has the same terminal.
+        with _asked(task, files, jobs, bar=json or sys.stdout.isatty()) as (found, hide):
+            for _, several in found:
                 faults += several
-            elif several:
-                hide()
-                print("\n".join(clean(str(each)) for each in several), flush=True)
-    if json:
-        listed = [each._asdict() for each in faults]
-        render.as_json({"level": task.level, "files": len(files), "faults": listed})
-    else:
+                if several and not json:
+                    hide()
+                    print("\n".join(clean(str(each)) for each in several), flush=True)
+        if json:
+            listed = [each._asdict() for each in faults]
+            render.as_json({"level": task.level, "files": len(files), "faults": listed})
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads on: no more is told, but by the exit code; the interpreter must not flush into it.
+        sys.stdout, heard = None, False
+    warnings = sum(each.warning for each in faults)
+    wrong = len(faults) - warnings
+    if heard and not json:
         told = f"{_count(wrong, 'fault')} in {_count(len(files), 'file')}"
         render.note(told + (f", {_count(warnings, 'warning')}" if warnings else ""))
     if wrong:
@@ -235,7 +242,9 @@ class _Reader:
         if self._missing and self._task.limit != 0:
             name = min(self._missing)
             close = get_close_matches(name, self._known)
-            hint = f"did you mean {' or '.join(close)}?" if close else None
+            hint = (
+                f"did you mean {' or '.join(close)}?" if close else "names are in comments: # sent_id = NAME"
+            )
             raise NotFoundError(f"there is no sentence '{clean(name)}'", hint=hint, suggestions=close)
         if self.faults:
             render.note(f"{_count(len(self.faults), 'fault')} passed over")

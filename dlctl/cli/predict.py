@@ -1,6 +1,5 @@
 """``dlctl predict``: write the predictions of a run or a checkpoint."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +7,7 @@ import typer
 
 from dlctl.cli import launch, options, render
 from dlctl.cli.subject import subject
-from dlctl.errors import ConfigError
+from dlctl.files import check_writable
 from dlctl.project import Project, shown
 from dlctl.runs import record
 
@@ -37,7 +36,8 @@ def command(
     """
     options.checked_split(split)
     name, overrides = options.target_and_overrides(words)
-    _check_folder(output)
+    if output is not None:
+        check_writable(output)
     project = Project.find()
     chosen = subject(project, name, ckpt, overrides, "predict", trust=trust)
     run = record.start(project, chosen.composed, "predict", own=chosen.own, evaluated=chosen.run_id)
@@ -62,16 +62,3 @@ def command(
         render.as_json({**facts, "output": str(target), "rows": rows, "evaluated": chosen.run_id})
     else:
         print(shown(target))
-
-
-def _check_folder(output: Path | None) -> None:
-    """Find out before the work whether its result can be written."""
-    if output is None:
-        return
-    try:
-        output.absolute().parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(output.absolute().parent, os.W_OK) and not output.is_dir()
-    except OSError:
-        writable = False
-    if not writable:
-        raise ConfigError(f"cannot write {shown(output)}", hint="name another file: --output FILE")

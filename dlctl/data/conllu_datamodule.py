@@ -1,5 +1,7 @@
 """Treebanks in CoNLL-U: sentences of words to be tagged, in batches from memory."""
 
+import logging
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +15,12 @@ from torch.utils.data import DataLoader
 from dlctl.data.batched import WholeBatches, batched_loader
 from dlctl.data.bucketed import BucketBatchSampler, EpochSampler
 from dlctl.data.conllu_parser import columns, load, write
-from dlctl.data.conllu_vocabulary import BLANK, PADDING, Sentences, Vocabulary
+from dlctl.data.conllu_source import Source
+from dlctl.data.conllu_vocabulary import BLANK, PADDING, Sentences, Vocabulary, doubtful
 from dlctl.data.splits import Split, shared_out
 from dlctl.errors import ConfigError, DlctlError, raise_all
 
+log = logging.getLogger(__name__)
 SAMPLE = Path(__file__).parent / "english_mini"
 _NAMES: dict[Split, str] = {"train": "train", "val": "dev", "test": "test"}
 # What names each part's file.
@@ -147,6 +151,7 @@ class ConlluDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.pin_memory = pin_memory
         self._sentences: dict[Split, Sentences] = {}
+        self._piped: dict[Split, bytes] = {}
         self._vocabulary: Vocabulary | None = None
         self._shown: Split = "test"
 
@@ -164,6 +169,11 @@ class ConlluDataModule(LightningDataModule):
         # An evaluation of the training data says "fit" too.
         if stage == "fit" and (self.trainer is None or self.trainer.state.fn == "fit"):
             raise_all([fault for split in _KEYS if (fault := self._fault(split))])
+            if strange := doubtful(self._read("train"), self.column):
+                told = ", ".join(strange[:3]) + (" and others" if len(strange) > 3 else "")
+                lines = f"dlctl parse-conllu --validate {self.paths['train']}"
+                name = self.column.upper()
+                log.warning(f"tags that are no {name} are learnt like any other: {told}; lines: {lines}")
 
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint: the vocabulary, as plain values."""
@@ -214,7 +224,7 @@ class ConlluDataModule(LightningDataModule):
         Returns:
             how many words have got a tag.
         """
-        sentences = load(self.paths[self._shown])
+        sentences = load(self._source(self._shown))
         written = 0
         for batch in predictions:
             where = (batch["sentence"].tolist(), batch["word"].tolist(), batch["prediction"])
@@ -224,6 +234,15 @@ class ConlluDataModule(LightningDataModule):
         write(sentences, path)
         return written
 
+    def _source(self, split: Split) -> Source:
+        """Where a part is read, more than once; what came through a pipe is kept."""
+        path = self.paths[split]
+        if str(path) != "-" and not path.is_fifo():
+            return path
+        if split not in self._piped:
+            self._piped[split] = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return self._piped[split]
+
     def _read(self, split: Split) -> Sentences:
         """The forms and tags of a part, read once.
 
@@ -232,11 +251,12 @@ class ConlluDataModule(LightningDataModule):
             NotFoundError: the file is not there or cannot be read.
         """
         if split not in self._sentences:
-            path = self.paths[split]
-            sentences = list(columns(path, "form", self.column))
+            sentences = list(columns(self._source(split), "form", self.column))
             if not sentences:
                 key = _KEYS[split]
-                raise ConfigError(f"{path} has no sentences", hint=f"name another: {key}=FILE", key=key)
+                raise ConfigError(
+                    f"{self.paths[split]} has no sentences", hint=f"name another: {key}=FILE", key=key
+                )
             self._sentences[split] = sentences
         return self._sentences[split]
 
@@ -249,12 +269,13 @@ class ConlluDataModule(LightningDataModule):
         sentences = self._read(split)
         if any(tag != BLANK for _, tags in sentences for tag in tags):
             return sentences
-        path = self.paths[split]
         filled = [
-            name for name in COLUMNS if any(tag != BLANK for each in columns(path, name) for tag in each[0])
+            name
+            for name in COLUMNS
+            if any(tag != BLANK for each in columns(self._source(split), name) for tag in each[0])
         ]
         raise ConfigError(
-            f"the column {self.column} of {path} is empty",
+            f"the column {self.column} of {self.paths[split]} is empty",
             hint=" or ".join(f"data.column={name}" for name in filled)
             or f"name another: {_KEYS[split]}=FILE",
             key="data.column",

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from dlctl.data.conllu_cells import COLUMNS, Id
 from dlctl.data.conllu_sentence import Sentence
-from dlctl.data.conllu_text import plain
+from dlctl.data.conllu_text import plain, rows
 from dlctl.data.conllu_token import Token
 
 PLACE = ("file", "line", "sent_id")
@@ -102,21 +102,21 @@ def csv_rows(sentence: Sentence) -> bytes:
     columns = sentence.columns
     form = columns.index("FORM") if "FORM" in columns else None
     lemma = columns.index("LEMMA") if "LEMMA" in columns else None
-    rows = []
-    for id_, cells in zip(sentence.ids, sentence.rows, strict=True):
+    lines = []
+    for id_, cells in zip(sentence.ids, rows(sentence), strict=True):
         row = ["" if text == "_" else text for text in cells]
         if form is not None and cells[form] == "_":
             row[form] = "_"
             if lemma is not None and isinstance(id_, int):
                 row[lemma] = cells[lemma]
-        rows.append((*place, *row))
-    csv.writer(out, lineterminator="\n").writerows(rows)
+        lines.append((*place, *row))
+    csv.writer(out, lineterminator="\n").writerows(lines)
     return out.getvalue().encode()
 
 
 def table_rows(sentence: Sentence) -> list[tuple[Any, ...]]:
     """The rows of a sentence as Parquet has them."""
-    rows: list[tuple[Any, ...]] = []
+    lines: list[tuple[Any, ...]] = []
     for token in sentence.tokens:
         row = _token(token, sentence.columns)
         if "id" in row:
@@ -131,8 +131,8 @@ def table_rows(sentence: Sentence) -> list[tuple[Any, ...]]:
                 for key, value in row["misc"].items()
                 for each in (value if isinstance(value, list) else [value])
             ]
-        rows.append((_file(sentence), sentence.line, sentence.sent_id, *row.values()))
-    return rows
+        lines.append((_file(sentence), sentence.line, sentence.sent_id, *row.values()))
+    return lines
 
 
 FORMS: dict[str, Callable[[Sentence], Any]] = {

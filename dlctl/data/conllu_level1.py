@@ -59,6 +59,8 @@ def check_lines(lines: Sequence[str], start: int, found: list[Found], names: Seq
             rows = True
         else:
             message = f"expected a line that starts with a digit or #, found {_short(line)!r}"
+            if line.startswith("\ufeff"):
+                message = "a byte order mark (U+FEFF); expected UTF-8 without one"
             found.append((number, None, "invalid-line", message))
             ok = False
     if not _is_blank(lines[-1]):

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from textwrap import wrap
+from typing import Any
 
-from dlctl.data.conllu_cells import COLUMNS, Span
+from dlctl.data.conllu_cells import COLUMNS, DEPS, FEATS, HEADS, CellError, Span
 from dlctl.data.conllu_sentence import Sentence
 
 # A line of texts, each with the style of a terminal that shows it.
@@ -58,6 +59,28 @@ def plain(sentence: Sentence) -> str:
     return "".join(parts).rstrip(" ")
 
 
+def rows(sentence: Sentence) -> list[list[str]]:
+    """The rows of a sentence as text; those cells that are more than text are looked at.
+
+    One that cannot be read is told of, and "_" stands in for it.
+
+    Raises:
+        ConlluError: such a cell, if faults stop.
+    """
+    found, names = sentence.rows, sentence.columns
+    tables: list[tuple[str, dict[str, Any]]] = [("FEATS", FEATS), ("HEAD", HEADS), ("DEPS", DEPS)]
+    places = [(name, names.index(name), known) for name, known in tables if name in names]
+    for number, row in enumerate(found):
+        for name, at, known in places:
+            try:
+                known[row[at]]
+            except CellError:
+                if row[at] != "*" or names is COLUMNS:
+                    sentence.tokens[number].get(name)
+                    row[at] = "_"
+    return found
+
+
 def heading(sentence: Sentence, width: int | None = None) -> Iterator[Line]:
     """The name of a sentence, then its text; of that no more than a terminal of a width can show."""
     yield [(clean(sentence.sent_id or f"{sentence.file}:{sentence.line}"), "bold yellow")]
@@ -74,12 +97,12 @@ def table(sentence: Sentence, width: int | None = None) -> list[Line]:
         width: columns of the terminal; where they are too few, features and the like go below their word.
     """
     names = sentence.columns
-    rows = sentence.rows
-    used = [name for at, name in enumerate(names) if any(row[at] != "_" for row in rows)]
+    found = rows(sentence)
+    used = [name for at, name in enumerate(names) if any(row[at] != "_" for row in found)]
     held = {name: names.index(name) for name in used}
     widths = {
         name: max(
-            len(name), min(max(size(row[at]) for row in rows), _LONGEST if name in ("FORM", "LEMMA") else 80)
+            len(name), min(max(size(row[at]) for row in found), _LONGEST if name in ("FORM", "LEMMA") else 80)
         )
         for name, at in held.items()
     }
@@ -90,7 +113,7 @@ def table(sentence: Sentence, width: int | None = None) -> list[Line]:
             used = [name for name in used if name not in more]
     indent = " " * (widths.get("ID", 0) + 2)
     lines: list[Line] = [_row([_TITLES.get(name, name) for name in used], used, widths, header=True)]
-    for row in rows:
+    for row in found:
         lines.append(_row([row[held[name]] for name in used], used, widths, cut=width is not None))
         told = "  ".join(clean(row[held[name]]) for name in names if name in below and row[held[name]] != "_")
         if told and width is not None:

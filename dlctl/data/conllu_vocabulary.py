@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from dlctl.data.conllu_checks import FEATS as FAULTS
+from dlctl.data.conllu_checks import UPOS
+
 # Words that are rare or new, and characters that are new.
 UNKNOWN = 0
 # Where a word is shorter than the longest of its batch.
@@ -107,3 +110,11 @@ def normalised(form: str) -> str:
 def _frequent(counts: Counter[str], least: int) -> list[str]:
     """What occurs so often, the most frequent first and in alphabetical order where equally often."""
     return sorted((each for each, n in counts.items() if n >= least), key=lambda each: (-counts[each], each))
+
+
+def doubtful(sentences: Sentences, column: str) -> list[str]:
+    """The tags that are no UPOS or no FEATS; in other columns many treebanks have tags of their own."""
+    tags = sorted({tag for sentence in sentences for tag in sentence[1]} - {BLANK})
+    if column == "upos":
+        return [tag for tag in tags if tag not in UPOS]
+    return [tag for tag in tags if FAULTS[tag]] if column == "feats" else []

@@ -108,6 +108,11 @@ class ParquetWriter(Writer):
         self._writer: Any = None
         self._schema: Any = None
 
+    def __del__(self) -> None:
+        # It would make a whole file of what was left unfinished, and not know that its stream is closed.
+        if self._writer is not None:
+            self._writer.is_open = False
+
     def put(self, piece: Piece) -> None:
         """Take the rows of a sentence."""
         if not self.same_columns(piece.columns):

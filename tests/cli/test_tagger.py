@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,28 @@ def test_a_treebank_without_tags_is_tagged(tagger: Dlctl) -> None:
         "error: the column upos of plain.conllu is empty\n  data.column=xpos or data.column=feats or "
         "data.column=deprel\n"
     )
+
+
+def test_a_treebank_may_come_through_a_pipe(tagger: Dlctl) -> None:
+    train(tagger)
+    command = f"'{sys.executable}' -m dlctl predict last {' '.join(QUIET)}"
+    script = f"""cat test.conllu | {command} data.test_path=- --output a.conllu || exit 1
+        {command} data.test_path=<(cat test.conllu) --output b.conllu || exit 1
+        {command} --output c.conllu"""
+    subprocess.run(["bash", "-c", script], cwd=tagger.root, capture_output=True, check=True)
+    a, b, c = ((tagger.root / f"{name}.conllu").read_bytes() for name in "abc")
+    assert a == b == c
+
+
+@pytest.mark.parametrize(
+    ("column", "old", "new"), [("upos", "PUNCT", "Punct"), ("feats", "Degree=Pos", "Degree")]
+)
+def test_tags_that_are_none_are_told_of(tagger: Dlctl, column: str, old: str, new: str) -> None:
+    file = tagger.root / "train.conllu"
+    file.write_text(file.read_text(encoding="utf-8").replace(f"\t{old}\t", f"\t{new}\t"), encoding="utf-8")
+    told = f"tags that are no {column.upper()} are learnt like any other: {new}"
+    assert told in train(tagger, f"data.column={column}").err
+    assert "are learnt like" not in train(tagger, "data.column=xpos").err
 
 
 def test_predictions_go_into_a_table_too_and_into_nothing_else(tagger: Dlctl) -> None:
