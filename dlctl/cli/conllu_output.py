@@ -46,7 +46,7 @@ def check(format: str | None, output: str | None, files: Sequence[str]) -> None:
     path = Path(str(output))
     if path.suffix == ".zip":
         raise UsageError("zip archives are read and not written", hint=f"a name with {', '.join(_PACKED)}")
-    if _descriptor(path) is None:
+    if _descriptor(path) is None or not path.exists():
         check_writable(path)
     if path.exists() and stat.S_ISREG(path.stat().st_mode):
         _refuse_read(path.stat(), str(output), files)

@@ -533,6 +533,7 @@ def test_json_is_of_the_summary_or_of_the_faults(bank: Dlctl) -> None:
         ("cut.conllu.gz --validate", 4, CUT),
         ("a.conllu --format text --output none", 3, f"cannot write none: is a directory\n{ANOTHER}"),
         ("a.conllu --output a.conllu/b.csv", 3, f"cannot write a.conllu/b.csv: not a directory\n{ANOTHER}"),
+        ("a.conllu --format csv --output /dev/fd/99", 3, f"cannot write /dev/fd/99: {NONE}\n{ANOTHER}"),
         ("a.conllu --output /proc/b.csv", 3, f"cannot write /proc/b.csv: {NONE}\n{ANOTHER}"),
     ],
 )  # fmt: skip
