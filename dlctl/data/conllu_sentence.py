@@ -176,9 +176,12 @@ class Sentence:
 
     def _lines(self) -> str:
         """Its lines as they are now, without the blank one at the end."""
-        comments = self._block.comments() if self._comments is None else self._comments
-        if comments and plus_columns(comments[0]) not in (COLUMNS, self.columns):
-            raise ValueError(f"{comments[0]!r} names other columns than there are")
+        before = self._block.comments()
+        comments = before if self._comments is None else self._comments
+        # What stood there was told of when it was read.
+        first = next(iter(comments), "")
+        if first not in before[:1] and plus_columns(first) not in (COLUMNS, self.columns):
+            raise ValueError(f"{first!r} names other columns than there are")
         return "\n".join([*map(_comment, comments), *self._rows()])
 
     def _rows(self) -> list[str]:

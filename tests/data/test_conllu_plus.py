@@ -71,6 +71,8 @@ def test_columns_without_names_are_told_of(line: str) -> None:
     told: list[Diagnostic] = []
     (found,) = load(f"{line}\n{TEN}".encode(), strict=False, diagnostics=told)
     assert found.columns is COLUMNS
+    found.words[0].upos = "NOUN"
+    assert str(copy.copy(found)) == str(found) == f"{line}\n{TEN}".replace("X", "NOUN", 1)
     assert [(each.line, each.rule) for each in told] == [(1, "global-columns")]
     assert [(each.line, each.rule) for each in validate(f"{line}\n{TEN}".encode(), 1)] == [
         (1, "global-columns")
