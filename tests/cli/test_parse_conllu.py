@@ -573,6 +573,13 @@ def test_a_cell_that_cannot_be_read_is_told_whatever_comes_of_it(
         assert row[8] == ("" if fault == "invalid-feature" else "VerbForm=Inf")
 
 
+def test_a_table_that_is_not_finished_says_nothing_at_its_end(bank: Dlctl) -> None:
+    (bank.root / "b.conllu").write_text(SOUND + SOUND.replace("\t0\troot", "\tx\troot"))
+    _, err = bank.start("parse-conllu", "b.conllu", "--output", "out.parquet").communicate(timeout=60)
+    assert err.startswith("error: b.conllu:7: [invalid-head] ")
+    assert err.count("\n") == 3
+
+
 def test_streams_that_are_files_are_gone_on_with(bank: Dlctl) -> None:
     command = [sys.executable, "-m", "dlctl", "parse-conllu", "a.conllu", "--limit", "1", "--format", "text"]
     script = '(echo a; "$@" --output /dev/stdout; echo b) >out; "$@" --output /dev/fd/3 3>>out >/dev/null'
