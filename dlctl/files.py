@@ -1,36 +1,10 @@
 """Files that are whole or not there."""
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO
-
-from dlctl.errors import ConfigError
-from dlctl.project import shown
-
-
-def check_writable(file: Path) -> None:
-    """Find out before the work whether its result can be written; make the folder for it.
-
-    Raises:
-        ConfigError: it cannot.
-    """
-    try:
-        with suppress(FileExistsError):
-            file.absolute().parent.mkdir(parents=True)
-        if file.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not file.exists() or file.is_file():
-            TemporaryFile(dir=file.absolute().parent).close()
-        if file.exists() and not os.access(file, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        message = f"cannot write {shown(file)}: {reason}"
-        raise ConfigError(message, hint="name another file: --output FILE") from error
 
 
 def atomic_write(file: Path, content: bytes | memoryview) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
+from dlctl.cli import options
 from dlctl.errors import UsageError
-from dlctl.files import atomic_file, check_writable
+from dlctl.files import atomic_file
 
 # The end of a name -> the format of the file.
 _SUFFIXES = {f".{name}": name for name in ("conllu", "json", "jsonl", "csv", "parquet")} | {".txt": "text"}
@@ -47,7 +48,7 @@ def check(format: str | None, output: str | None, files: Sequence[str]) -> None:
     if path.suffix == ".zip":
         raise UsageError("zip archives are read and not written", hint=f"a name with {', '.join(_PACKED)}")
     if _descriptor(path) is None or not path.exists():
-        check_writable(path)
+        options.check_output(path)
     if path.exists() and stat.S_ISREG(path.stat().st_mode):
         _refuse_read(path.stat(), str(output), files)
 

@@ -1,13 +1,17 @@
 """The options that several commands share."""
 
+import errno
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dlctl.cli import complete
-from dlctl.errors import UsageError
+from dlctl.errors import ConfigError, UsageError
+from dlctl.project import shown
 
 Overrides = Annotated[
     list[str] | None,
@@ -139,6 +143,29 @@ def checked_split(split: str) -> str:
     if split not in ("train", "val", "test"):
         raise UsageError(f"there is no split '{split}'", hint="--split train, val or test")
     return split
+
+
+def check_output(file: Path) -> None:
+    """Find out before the work whether its result can be written; make the folder for it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    from tempfile import TemporaryFile
+
+    try:
+        with suppress(FileExistsError):
+            file.absolute().parent.mkdir(parents=True)
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not file.exists() or file.is_file():
+            TemporaryFile(dir=file.absolute().parent).close()
+        if file.exists() and not os.access(file, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"cannot write {shown(file)}: {reason}"
+        raise ConfigError(message, hint="name another file: --output FILE") from error
 
 
 def target_and_overrides(words: Sequence[str] | None) -> tuple[str, list[str]]:

@@ -7,7 +7,6 @@ import typer
 
 from dlctl.cli import launch, options, render
 from dlctl.cli.subject import subject
-from dlctl.files import check_writable
 from dlctl.project import Project, shown
 from dlctl.runs import record
 
@@ -37,7 +36,7 @@ def command(
     options.checked_split(split)
     name, overrides = options.target_and_overrides(words)
     if output is not None:
-        check_writable(output)
+        options.check_output(output)
     project = Project.find()
     chosen = subject(project, name, ckpt, overrides, "predict", trust=trust)
     run = record.start(project, chosen.composed, "predict", own=chosen.own, evaluated=chosen.run_id)
