@@ -52,8 +52,9 @@ def train(
     datamodule, model = build.datamodule(cfg), build.model(cfg)
     if state is not None and checkpoint is not None:
         checkpoints.fits(state, model, checkpoint)
-    callbacks = build.callbacks(cfg)
-    callbacks += [keeper.Keeper(run, carried), *([Relay(run, report)] if run.manifest.trial else [])]
+    # First: it notes how things are before other callbacks change them.
+    callbacks = [keeper.Keeper(run, carried, resumes=checkpoint is not None), *build.callbacks(cfg)]
+    callbacks += [Relay(run, report)] if run.manifest.trial else []
     loggers = build.loggers(cfg, run.manifest.loggers, state["global_step"] if state else None)
     trainer = build.trainer(cfg, callbacks, loggers, checkpoint if trust else None)
     log_hyperparameters(public, model, trainer)
