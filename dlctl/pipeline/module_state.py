@@ -52,7 +52,7 @@ def restore_attributes(module: LightningModule, kept: State) -> None:
         elif isinstance(there, deque) and isinstance(value, list):
             there.clear()
             there.extend(value)
-        elif isinstance(there, set | dict) and isinstance(value, type(there).__mro__[-2]):
+        elif isinstance(there, set | dict) and isinstance(value, set if isinstance(there, set) else dict):
             there.clear()
             there.update(value)
         else:
