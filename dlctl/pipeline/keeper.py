@@ -53,6 +53,7 @@ class Keeper(Callback):
         self._resumed: State | None = None
         self._logged: State = {}
         self._before_validation: State | None = None
+        self._validation_due = False
         self._validated = False
         # What the config says, before a checkpoint restores something else.
         self._callback_settings: list[State] = []
@@ -61,6 +62,8 @@ class Keeper(Callback):
         self._changed: ChangedAttributes | None = None
         # The random state with which a resumed training begins its first epoch.
         self._begin: rng.State | None = None
+        # With what the hooks of the end of a batch are called.
+        self._batch_end: tuple[Any, ...] | None = None
 
     # -- what a checkpoint holds ------------------------------------------------------------
 
@@ -77,6 +80,7 @@ class Keeper(Callback):
         checkpoint["dlctl"]["resume"] = {
             **now,
             "validating": self._before_validation is not None,
+            "validation_due": self._validation_due,
             "validated": self._validated,
             "epoch": trainer.current_epoch,
             "epoch_ended": resume.epoch_ended(trainer),
@@ -105,7 +109,7 @@ class Keeper(Callback):
         if state is None:
             return
         resume.skip_tuners(trainer, state["tuned"])
-        if state["validating"]:
+        if state["validating"] or state["validation_due"]:
             resume.validate_again(checkpoint)
 
     def _now(self, trainer: Trainer, pl_module: LightningModule) -> State:
@@ -153,9 +157,32 @@ class Keeper(Callback):
 
         trainer.strategy.process_dataloader = watch  # type: ignore[method-assign, assignment]
         lightning_adapter.call_after(trainer.fit_loop, "on_run_start", lambda: self._go_on(trainer))
+        self._save_after_batches(trainer)
         lightning_adapter.call_after(
             trainer.fit_loop.epoch_loop, "on_advance_end", lambda: self._stop_if_asked(trainer)
         )
+
+    def _save_after_batches(self, trainer: Trainer) -> None:
+        """Let checkpoints of every few steps be saved when all hooks of the batch have been called.
+
+        ModelCheckpoint saves them before the module's ``on_train_batch_end``, which would be left out after
+        resuming.
+        """
+        hooks = []
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint):
+                hooks.append(callback.on_train_batch_end)
+                callback.on_train_batch_end = _nothing  # type: ignore[method-assign]
+
+        def save() -> None:
+            ended, self._batch_end = self._batch_end, None
+            if ended is not None:
+                self._validation_due = lightning_adapter.validates_now(trainer)
+                for hook in hooks:
+                    hook(*ended)
+                self._validation_due = False
+
+        lightning_adapter.call_before(trainer.fit_loop.epoch_loop, "on_advance_end", save)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note what the optimizers are configured with, before a checkpoint restores what they had.
@@ -178,7 +205,6 @@ class Keeper(Callback):
             position = state["loaders"].pop(0)
             lightning_adapter.begin_new_epoch(trainer)
             found.position.resume(position, epoch=state["epoch"], middle=state["middle"])
-            lightning_adapter.set_loading_epoch(trainer, state["loading_epoch"])
         return found
 
     def _go_on(self, trainer: Trainer) -> None:
@@ -201,6 +227,7 @@ class Keeper(Callback):
         for change in changes:
             log.info(f"changed: {change}")
         lightning_adapter.set_exhausted_loaders(trainer, state["exhausted"])
+        lightning_adapter.set_loading_epoch(trainer, state["loading_epoch"])
         lightning_adapter.end_restart(trainer)
         trainer.callback_metrics.update(state["callback_metrics"])
         if state["epoch_ended"]:
@@ -256,6 +283,7 @@ class Keeper(Callback):
         """Stop for a loss that is not finite."""
         if trainer.strategy.root_device.type == "cpu" or not batch_idx % _GPU_STEPS_BETWEEN_LOOKS:
             _check_loss(trainer, outputs, batch_idx)
+        self._batch_end = (trainer, pl_module, outputs, batch, batch_idx)
         if self._logged:
             resume.add_logged_values(trainer, self._logged)
             self._logged = {}
@@ -376,6 +404,10 @@ def _logger_ids(trainer: Trainer) -> dict[str, str]:
         for logger in trainer.loggers
         if isinstance(logger.version, str) and logger.version
     }
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Stands in for a hook that is called at another moment."""
 
 
 def _leave_group() -> None:

@@ -75,18 +75,29 @@ def begin_new_epoch(trainer: Trainer) -> None:
 
     With ``max_steps`` Lightning would end that epoch a second time.
     """
-    loop = trainer.fit_loop
+    loop: Any = trainer.fit_loop
     if loop.epoch_progress.current.ready == loop.epoch_progress.current.processed:
         _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]
 
 
 def end_restart(trainer: Trainer) -> None:
-    """Let an epoch begin with a new pass over the data, and end with a step of the schedulers that watch a metric.
+    """Let an epoch begin and end as in a run that never stopped.
 
-    That is what happens in a run that never stopped.
+    It begins with a new pass over the data, and ends with a step of the schedulers that watch a metric.
     """
     trainer.fit_loop._restarting = False
     trainer.fit_loop._resuming_from_checkpoint = False
+
+
+def call_before(owner: Any, method: str, function: Callable[[], None]) -> None:
+    """Call a function whenever a method of an object is about to be called."""
+    original = getattr(owner, method)
+
+    def both(*args: Any, **kwargs: Any) -> Any:
+        function()
+        return original(*args, **kwargs)
+
+    setattr(owner, method, both)
 
 
 def call_after(owner: Any, method: str, function: Callable[[], None]) -> None:

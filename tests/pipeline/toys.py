@@ -1,4 +1,4 @@
-"""Small modules, loaders and callbacks as people write them, and a way to stop their training and resume it."""
+"""Small modules, loaders and callbacks as people write them; a way to stop their training and resume it."""
 
 import os
 import random
@@ -193,7 +193,9 @@ class Data(LightningDataModule):
         plain = samples(number, 1)
         kinds: dict[str, Any] = {
             "plain": lambda: DataLoader(plain, shuffle=True, **size),
-            "persistent": lambda: DataLoader(plain, shuffle=True, persistent_workers=self.workers > 0, **size),
+            "persistent": lambda: DataLoader(
+                plain, shuffle=True, persistent_workers=self.workers > 0, **size
+            ),
             "own_batches": lambda: DataLoader(
                 plain, batch_sampler=OwnBatches(number), num_workers=self.workers
             ),
@@ -232,14 +234,18 @@ class Toy(LightningModule):
         lr: learning rate.
         manual: optimize by hand, and accumulate four batches.
         scheduler: ``plateau`` or none.
-        monitor: what the scheduler watches.
+        optimizer: the name of its class in torch.
     """
 
     def __init__(
-        self, lr: float = 0.05, manual: bool = False, scheduler: str | None = "plateau", monitor: str = "val/loss"
+        self,
+        lr: float = 0.05,
+        manual: bool = False,
+        scheduler: str | None = "plateau",
+        optimizer: str = "Adam",
     ) -> None:
         super().__init__()
-        self.lr, self.scheduler, self.monitor = lr, scheduler, monitor
+        self.lr, self.scheduler, self.optimizer = lr, scheduler, optimizer
         self.net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2))
         self.automatic_optimization = not manual
         self.seen: list[float] = []
@@ -276,11 +282,14 @@ class Toy(LightningModule):
     test_step = validation_step
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(filter(lambda each: each.requires_grad, self.parameters()), lr=self.lr)
+        trained = [each for each in self.parameters() if each.requires_grad]
+        optimizer = getattr(torch.optim, self.optimizer)(trained, lr=self.lr)
         if self.scheduler is None or not self.automatic_optimization:
             return optimizer
-        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=10.0)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": self.monitor}}
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=0.5, patience=0, threshold=10.0
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "val/loss"}}
 
 
 class SelfThawing(Toy):
@@ -306,6 +315,15 @@ class Thaw(BaseFinetuning):
     def finetune_function(self, pl_module: Any, epoch: int, optimizer: Any) -> None:
         if epoch == 1:
             self.unfreeze_and_add_param_group(pl_module.net[0], optimizer, lr=0.01)
+
+
+class Halve(Callback):
+    """Halves the learning rate when the third epoch begins."""
+
+    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
+        if trainer.current_epoch == 2:
+            for group in trainer.optimizers[0].param_groups:
+                group["lr"] /= 2
 
 
 class Killed(BaseException):
@@ -399,8 +417,22 @@ def fit(directory: Path, cfg: Any, checkpoint: Path | None = None) -> dict[str, 
     return Diary.found
 
 
-def stop_and_resume(directory: Path, stop: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Stop a training at a moment, resume it, and return what it came to."""
+def stop_and_resume(
+    directory: Path,
+    stop: dict[str, Any],
+    checkpoint: str = "checkpoints/last.ckpt",
+    resumed_with: dict[str, Any] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """Stop a training at a moment, resume it, and return what it came to.
+
+    Args:
+        directory: of the run.
+        stop: the moment, as arguments of ``Stop``.
+        checkpoint: a pattern; the newest file of that name is resumed from.
+        resumed_with: further changes of the config, for the resumed training only.
+        changes: of the config.
+    """
     stopper = {"_target_": "tests.pipeline.toys.Stop", **stop}
     shutil.rmtree(directory, ignore_errors=True)
     callbacks = {**changes.get("callbacks", {}), "stop": stopper}
@@ -410,7 +442,9 @@ def stop_and_resume(directory: Path, stop: dict[str, Any], **changes: Any) -> di
     except (Interrupted, Killed):
         stopped = True
     assert stopped
-    return fit(directory, config(directory, **changes), directory / "checkpoints/last.ckpt")
+    newest = max(directory.glob(checkpoint), key=lambda path: path.stat().st_mtime_ns)
+    cfg = OmegaConf.merge(config(directory, **changes), OmegaConf.create(resumed_with or {}))
+    return fit(directory, cfg, newest)
 
 
 def difference(one: dict[str, Any], other: dict[str, Any]) -> str:
