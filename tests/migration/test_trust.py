@@ -91,7 +91,7 @@ def test_another_users_need_the_flag(keeps: Dlctl, tmp_path: Path, monkeypatch: 
         (("eval", run.name), foreign),
         (("eval", str(file)), foreign),
         (("predict", run.name), foreign),
-        (("train", "model=keeps", "--ckpt", str(file)), pickled),
+        (("train", "model=keeps", "trainer.max_epochs=4", "--ckpt", str(file)), pickled),
     ):
         result = keeps(*words, *QUIET, code=4)
         assert told in result.err
