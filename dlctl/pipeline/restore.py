@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Checkpoint
 from torch.nn.parameter import is_lazy
 
 from dlctl.errors import ConfigError
 from dlctl.pipeline import checkpoints
+from dlctl.pipeline.lightning_adapter import callbacks_of
 from dlctl.project import shown
 from dlctl.runs.record import Run
 
@@ -187,7 +188,8 @@ def _hold_paths(about: _Guard, checkpoint: State) -> None:
     own = carried.get("run") == about.run_id
     if own and isinstance(carried.get("dir"), str):
         checkpoints.relocate(checkpoint, carried["dir"], str(about.run_dir))
-    callbacks: list[Callback] = about.trainer.callbacks  # type: ignore[attr-defined]
+        carried["dir"] = str(about.run_dir)
+    callbacks = callbacks_of(about.trainer)
     kept = {}
     for key, state in checkpoint["callbacks"].items():
         owner = next((each for each in callbacks if key in (each.state_key, type(each))), None)
