@@ -9,7 +9,7 @@ from tests.conftest import Dlctl
 
 MODULE = """\
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
@@ -66,6 +66,17 @@ class Plain(LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters(), lr=self.lr)
+
+
+class Fails(Callback):
+    \"\"\"Fails at the start of an epoch.\"\"\"
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer, module):
+        if trainer.current_epoch == self.epoch:
+            raise OSError("the disk is gone")
 
 
 class Late(Plain):
