@@ -1,4 +1,4 @@
-"""`dlctl train --weights`: a new training from weights of a run, a checkpoint, a state_dict or safetensors."""
+"""`dlctl train --weights`: a new training from a run, a checkpoint, a state_dict or safetensors."""
 
 import json
 from pathlib import Path
