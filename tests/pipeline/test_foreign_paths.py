@@ -58,11 +58,12 @@ def victim(toy: Dlctl, tmp_path: Path) -> Path:
 def planted(source: Path, target: Path, victim: Path, spelling: str, run_dir: Path) -> None:
     """Write a checkpoint whose callbacks name a folder of others as the file that they wrote before."""
     state = torch.load(source, weights_only=True)
-    climbing = Path(*[".."] * len(run_dir.parts[1:]), *victim.parts[1:])
+    below = run_dir / "checkpoints"
+    climbing = below.joinpath(*[".."] * len(below.parts[1:]), *victim.parts[1:])
     for name, path in (("folder", victim), ("file", victim / "best.ckpt")):
         if name not in spelling:
             continue
-        text = str(run_dir / climbing / path.relative_to(victim)) if "climbing" in spelling else str(path)
+        text = str(climbing / path.relative_to(victim)) if "climbing" in spelling else str(path)
         for key, each in state["callbacks"].items():
             if "Tidy" in key:
                 each["file"] = text
@@ -72,7 +73,7 @@ def planted(source: Path, target: Path, victim: Path, spelling: str, run_dir: Pa
                     "last_model_path": text,
                     "kth_best_model_path": text,
                     "best_k_models": {text: torch.tensor(0.0)},
-                    "dirpath": str(run_dir / "checkpoints"),
+                    "dirpath": str(below),
                     "best_model_score": torch.tensor(0.0),
                     "kth_value": torch.tensor(0.0),
                 }
@@ -93,16 +94,18 @@ def test_checkpoint_of_a_stranger_deletes_nothing(
 ) -> None:
     words = ("train", *TOY, *{"plain": (), "own": (OWN,), "tidy": (TIDY,)}[callback], "test=false")
     toy(*words)
+    trained = toy.run_dir()
     file = toy.root / "stranger.ckpt"
-    planted(last_checkpoint(toy), file, victim, spelling, toy.run_dir())
-    before, first = content(victim), content(toy.run_dir())
-    toy(*words, "--ckpt", "stranger.ckpt", "trainer.max_epochs=4")
+    # The stranger guesses the folder of the run that is going to be.
+    planted(last_checkpoint(toy), file, victim, spelling, toy.root / "logs/train/runs/next")
+    before, first = content(victim), content(trained)
+    guessed = "hydra.run.dir=logs/train/runs/next"
+    toy(*words, guessed, "--ckpt", "stranger.ckpt", "trainer.max_epochs=4")
     assert content(victim) == before
     best = Path(toy("runs", "show", "last", "--json").json["checkpoints"]["best"])
     assert (toy.run_dir() / best).resolve().is_relative_to(toy.run_dir())
     # Nor does a checkpoint of another run of one's own.
-    oldest = sorted(path for path in (toy.root / "logs/train/runs").iterdir())[0]
-    assert content(oldest) == first
+    assert content(trained) == first
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
