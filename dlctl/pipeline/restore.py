@@ -211,6 +211,21 @@ def _hold_paths(about: _Guard, checkpoint: State) -> None:
                 "which is not in the run's directory: the state is not used"
             )
     checkpoint["callbacks"] = kept
+    if not (own or about.trust):
+        _hold_attributes(carried)
+
+
+def _hold_attributes(carried: State) -> None:
+    """Take out the paths that another run's module kept in its attributes: this one might write there."""
+    resumed = carried.get("resume")
+    attributes = resumed.get("attributes") if isinstance(resumed, dict) else None
+    kept = attributes.get("kept") if isinstance(attributes, dict) else None
+    if isinstance(kept, dict) and isinstance(attributes, dict):
+        with_paths = [name for name, value in kept.items() if next(_paths(value), None) is not None]
+        attributes["kept"] = {name: value for name, value in kept.items() if name not in with_paths}
+        if with_paths:
+            names = listed(with_paths)
+            log.warning(f"the checkpoint's values of {names} name files of another run: they are not used")
 
 
 def _paths(value: Any) -> Iterator[str]:

@@ -120,3 +120,24 @@ def test_resumed_run_holds_to_its_own_directory(toy: Dlctl, victim: Path, spelli
     before = content(victim)
     toy("train", "--resume", run.name, "trainer.max_epochs=4")
     assert content(victim) == before
+
+
+def test_paths_in_attributes_of_a_module_are_not_taken_over(toy: Dlctl, victim: Path) -> None:
+    (toy.root / "src/notes.py").write_text(
+        "from src.toy import Plain\n\n\n"
+        "class Notes(Plain):\n"
+        "    file, epochs = 'notes.txt', 0\n\n"
+        "    def on_train_epoch_end(self):\n"
+        "        self.epochs = self.epochs + 1\n"
+        "        open(self.file, 'w').write(str(self.epochs))\n"
+    )
+    words = ("train", *TOY, "model._target_=src.notes.Notes", "test=false")
+    toy(*words)
+    state = torch.load(last_checkpoint(toy), weights_only=True)
+    state["dlctl"]["resume"]["attributes"]["kept"]["file"] = str(victim / "thesis.txt")
+    torch.save(state, toy.root / "stranger.ckpt")
+    result = toy(*words, "--ckpt", "stranger.ckpt", "trainer.max_epochs=3")
+    assert "the checkpoint's values of file name files of another run: they are not used" in result.err
+    assert (victim / "thesis.txt").read_text() == "five years"
+    # What is no path is taken over: two epochs before, one now.
+    assert (toy.root / "notes.txt").read_text() == "3"
