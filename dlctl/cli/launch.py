@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import chdir, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlctl import redact
 from dlctl.cli import logs
 from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
 from dlctl.project import Project, shown
@@ -130,7 +132,7 @@ def _failed(run: Run, error: Exception) -> RunFailed:
         where = f" ({shown(full.filename)})" if isinstance(full.filename, str) else ""
         return RunFailed(
             f"cannot write{where}: {full.strerror}",
-            hint=f"make room; checkpoints saved before are whole\nto go on: {resume_command(run)}",
+            hint=f"make room; checkpoints saved before are whole\n{_next_step(run)}",
         )
     frames = traceback.extract_tb(error.__traceback__)
     installed = f"{os.sep}site-packages{os.sep}"
@@ -148,6 +150,19 @@ def _failed(run: Run, error: Exception) -> RunFailed:
 def log_file(run: Run) -> Path:
     """The run's log."""
     return run.dir / f"{run.manifest.task}.log"
+
+
+def start_again(run: Run) -> str:
+    """How to start a run again that has no checkpoint."""
+    words = [redact.text(word) for word in run.manifest.overrides]
+    return f"start it again: {shlex.join(['dlctl', 'train', *words])}"
+
+
+def _next_step(run: Run) -> str:
+    """How to go on after a failure that is none of the run's own."""
+    if run.manifest.kind not in ("train", "debug"):
+        return "then start it again"
+    return f"to go on: {resume_command(run)}" if run.checkpoint("last") else start_again(run)
 
 
 def resume_command(run: Run) -> str:

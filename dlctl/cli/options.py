@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -69,6 +70,19 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option("--ckpt", metavar="PATH", help="Start from the full state of a checkpoint."),
 ]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="PATH|RUN",
+        help="Start a new training from weights: of a run, a checkpoint, a state_dict or safetensors.",
+        autocompletion=complete.runs,
+    ),
+]
+WeightsPartial = Annotated[
+    bool,
+    typer.Option("--weights-partial", help="Take the weights that fit the model and report the rest."),
+]
 WhichCheckpoint = Annotated[
     str,
     typer.Option(
@@ -132,6 +146,12 @@ def as_overrides(
     if seed is not None:
         options.append(f"seed={seed}")
     return [*options, *given]
+
+
+def quoted(text: str) -> str:
+    """A text as the value of an override, in quotes if it would mean something else without."""
+    plain = re.fullmatch(r"[A-Za-z_./][\w./@-]*", text) and text.lower() not in ("null", "true", "false")
+    return text if plain else "'" + text.replace("\\'", "\\\\'").replace("'", "\\'") + "'"
 
 
 def checked_split(split: str) -> str:

@@ -46,6 +46,8 @@ def show(
     for name in ("status", "task", "started", "ended", "device", "experiment", "seed", "evaluated"):
         if facts[name] is not None:
             lines[name] = str(facts[name])
+    if weights := found.manifest.weights:
+        lines["weights"] = shown(weights)
     lines["time"] = render.duration(found.manifest.duration_s)
     lines["command"] = " ".join(found.manifest.argv)
     lines["tags"] = ", ".join(found.manifest.tags)

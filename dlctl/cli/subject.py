@@ -9,7 +9,6 @@ from dlctl import redact
 from dlctl.errors import NotFoundError
 from dlctl.project import Project, shown
 from dlctl.runs import origin, store
-from dlctl.runs.record import Run
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
@@ -45,27 +44,28 @@ def subject(
     Raises:
         NotFoundError: there is no such run or checkpoint, it cannot be read, or somebody else made it.
     """
-    checkpoint, run = _find(project, name, which)
-    mine = True
+    checkpoint, run = store.find_checkpoint(project, name, which)
     from omegaconf import OmegaConf
 
     from dlctl.composition.kept import read
     from dlctl.composition.reuse import evaluation
 
+    own: Any = None
+    mine, said = True, list[str]()
     if run is not None:
-        own: Any = read(run.dir / ".hydra" / "config.yaml")
+        own = read(run.dir / ".hydra" / "config.yaml")
         mine, said = origin.is_own(run.dir / ".hydra"), origin.overrides(run.dir / ".hydra")
-    else:
-        # A checkpoint that was moved away from its run carries the config with it.
-        from dlctl.pipeline import checkpoints
-
-        carried = checkpoints.read(checkpoint, trust=trust).get("dlctl", {})
-        own = OmegaConf.create(carried["config"]) if "config" in carried else None
-        said = redact.tree(list(carried.get("overrides", [])))
-        mine = own is None or origin.carried_is_own(carried["config"], said)
     if not (mine or trust):
-        # Before anything of it is resolved: a project may have resolvers that run what they are given.
         raise origin.foreign(shown(run.dir if run else checkpoint))
+    from dlctl.pipeline import checkpoints
+
+    state = checkpoints.read(checkpoint, trust=trust, run=run)
+    if run is None:
+        # A checkpoint that was moved away from its run carries the config with it.
+        own, said, mine = _carried(state, checkpoint)
+        if not (mine or trust):
+            # Before anything of it is resolved: a project may have resolvers that run what they are given.
+            raise origin.foreign(shown(checkpoint))
     composed = evaluation(project, own, said, [*overrides], task)
     # Projects leave it to the command line there (???), and dlctl has been told already.
     OmegaConf.update(composed.full, "ckpt_path", str(checkpoint), force_add=True)
@@ -73,18 +73,20 @@ def subject(
     return Subject(checkpoint, run.name if run else None, composed, mine)
 
 
-def _find(project: Project, name: str, which: str) -> tuple[Path, Run | None]:
-    path = Path(name)
-    if path.is_file() or path.suffix == ".ckpt":
-        return store.existing_checkpoint(path), store.around(path)
-    run = store.find(project, name, with_checkpoint=True)
-    if which in ("best", "last"):
-        found = run.checkpoint(which) or run.checkpoint("last")
-        if found is None:
-            about = run.manifest.evaluated
-            raise NotFoundError(
-                f"{run.id} has no checkpoint",
-                hint=f"it is about another run: {about}" if about else "it saved none before it ended",
-            )
-        return found, run
-    return store.existing_checkpoint(which), run
+def _carried(state: dict[str, Any], checkpoint: Path) -> tuple[Any, list[str], bool]:
+    """The config and the overrides in a checkpoint, and whether they are of the user's own making."""
+    from omegaconf import OmegaConf
+
+    carried = state.get("dlctl")
+    if carried is None or (isinstance(carried, dict) and "config" not in carried):
+        return None, [], True
+    try:
+        said = redact.tree([*map(str, carried["overrides"])])
+        mine = origin.carried_is_own(carried["config"], said)
+        return OmegaConf.create(carried["config"]), said, mine
+    except Exception as error:
+        # Whatever somebody has put there in the place of a config.
+        raise NotFoundError(
+            f"cannot read the checkpoint {shown(checkpoint)}: the config in it is invalid",
+            hint="the checkpoint of a run that is here does not need it: dlctl eval RUN",
+        ) from error

@@ -1,10 +1,10 @@
 """``dlctl train``: compose a config and train, or go on with a run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlctl.cli import launch, options, render
-from dlctl.errors import Interrupted, NotFoundError, Pruned, UsageError, raise_all
+from dlctl.errors import ConfigError, Interrupted, NotFoundError, Pruned, UsageError, raise_all
 from dlctl.project import Project, shown
 from dlctl.runs import origin, record, store
 from dlctl.runs.manifest import Kind
@@ -23,6 +23,8 @@ def command(
     tags: options.Tags = None,
     seed: options.Seed = None,
     ckpt: options.Checkpoint = None,
+    weights: options.Weights = None,
+    weights_partial: options.WeightsPartial = False,
     resume: options.Resume = None,
     trust: options.TrustCheckpoint = False,
     dry_run: options.DryRun = False,
@@ -33,9 +35,18 @@ def command(
     Every value of the config can be given: dlctl train trainer.max_epochs=5 model.optimizer.lr=0.005
     """
     lines = options.as_overrides(overrides, experiment=experiment, debug=debug, tags=tags, seed=seed)
+    given = {"--resume": resume, "--ckpt": ckpt, "--weights": weights}
+    chosen = [option for option, value in given.items() if value is not None]
+    if len(chosen) > 1:
+        raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="see dlctl train --help")
+    if weights_partial and resume is not None:
+        raise UsageError("--resume and --weights-partial exclude each other", hint="see dlctl train --help")
+    if weights is not None:
+        # Last of all, and new to configs of projects that have a train.yaml of their own.
+        lines.append(f"++weights_path={options.quoted(weights)}")
+    if weights_partial:
+        lines.append("++weights_partial=true")
     if resume is not None:
-        if ckpt is not None:
-            raise UsageError("--resume and --ckpt exclude each other", hint="see dlctl train --help")
         go_on(resume, lines, trust=trust, dry_run=dry_run, as_json=json)
     else:
         new(lines, ckpt=ckpt, trust=trust, dry_run=dry_run, as_json=json)
@@ -56,10 +67,16 @@ def new(lines: list[str], *, ckpt: Path | None, trust: bool = False, dry_run: bo
     directory = composed.run_dir()
     _refuse_faults(composed)
     _ask_for_tags(composed)
+    weights = _weights(project, composed, checkpoint)
     if dry_run:
         _show(composed, directory, as_json)
         return
-    _vet(checkpoint, trust)
+    if checkpoint is not None:
+        _check_start(composed, checkpoint, trust)
+    elif weights is not None:
+        from dlctl.pipeline.weights import read
+
+        read(weights[0], trust=trust, run=weights[1])
     kind: Kind = "debug" if composed.choices.get("debug") else "train"
     run = record.start(project, composed, kind)
     _train(run, composed, checkpoint, trust=trust, as_json=as_json)
@@ -80,15 +97,14 @@ def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as
     if run.manifest.status == "running":
         pid = run.manifest.process.get("pid")
         raise UsageError(f"{run.id} is still running (process {pid} on {run.manifest.host})")
-    checkpoint = run.checkpoint("last") or run.checkpoint("best")
+    # A checkpoint names its run; then that one is meant.
+    named = Path(name).absolute() if Path(name).is_file() else None
+    checkpoint = named or run.checkpoint("last") or run.checkpoint("best")
     if checkpoint is None:
-        raise NotFoundError(
-            f"{run.id} has no checkpoint to go on from",
-            hint="start it again: dlctl train " + " ".join(run.manifest.overrides),
-        )
-    saved = load(project, run.dir / ".hydra")
+        raise NotFoundError(f"{run.id} has no checkpoint to go on from", hint=launch.start_again(run))
     if not (trust or origin.is_own(run.dir / ".hydra")):
         raise origin.foreign(shown(run.dir))
+    saved = load(project, run.dir / ".hydra")
     composed = reuse.over(saved, lines)
     composed.resolve(run.dir)
     for line in reuse.differences(saved, composed):
@@ -96,18 +112,112 @@ def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as
     if dry_run:
         _show(composed, run.dir, as_json)
         return
-    _vet(checkpoint, trust)
+    state = _read_full(checkpoint, trust, run)
     record.resume(run, composed if lines else None)
-    render.note(f"going on with {run.id} from {shown(checkpoint)}")
+    if done := _finished(composed, state):
+        render.note(f"{run.id} has been trained to its end ({done}): only the test is run")
+        render.note(f"to train more: dlctl train --resume {run.id} {_longer(composed, state)}")
+    else:
+        render.note(f"going on with {run.id} from {shown(checkpoint)}")
     _train(run, composed, checkpoint, trust=trust, as_json=as_json)
 
 
-def _vet(checkpoint: Path | None, trust: bool) -> None:
-    """Refuse a checkpoint that cannot be loaded or is not to be trusted, before anything is written."""
-    if checkpoint is not None and not trust:
+def _read_full(checkpoint: Path, trust: bool, run: Run | None = None) -> "dict[str, Any]":
+    """A checkpoint from which training can go on; anything else is refused before something is written."""
+    from dlctl.pipeline import checkpoints
+
+    state = checkpoints.read(checkpoint, trust=trust, run=run)
+    if "optimizer_states" not in state:
+        raise NotFoundError(
+            f"{shown(checkpoint)} holds weights without the state of the training",
+            hint=f"to train from these weights: dlctl train --weights {shown(checkpoint)}",
+        )
+    return state
+
+
+def _check_start(composed: "Composed", checkpoint: Path, trust: bool) -> None:
+    """Refuse a checkpoint from which nothing can be trained, before anything is written."""
+    from omegaconf import OmegaConf
+
+    if OmegaConf.select(composed.full, "pipeline") or not composed.full.get("train", True):
         from dlctl.pipeline import checkpoints
 
-        checkpoints.read(checkpoint)
+        checkpoints.read(checkpoint, trust=trust)
+        return
+    state = _read_full(checkpoint, trust)
+    if done := _finished(composed, state):
+        raise ConfigError(
+            f"nothing is left to train: {shown(checkpoint)} has been trained to its end ({done})",
+            hint=f"to train more: {_longer(composed, state)}\n"
+            f"to start anew with its weights: dlctl train --weights {shown(checkpoint)}",
+            key="trainer.max_epochs",
+        )
+
+
+def _limits(composed: "Composed") -> tuple[int | None, int]:
+    """The config's ``max_epochs`` and ``max_steps`` as Lightning completes them; -1 for no limit."""
+    trainer = composed.resolve(composed.run_dir()).get("trainer") or {}
+    if trainer.get("fast_dev_run"):
+        return -1, -1
+    epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps", -1)
+    if epochs is None:
+        epochs = 1000 if steps == -1 and trainer.get("max_time") is None else -1
+    return epochs, steps
+
+
+def _finished(composed: "Composed", state: "dict[str, Any]") -> str | None:
+    """How far a checkpoint has been trained, if its training is complete under a config."""
+    from omegaconf import OmegaConf
+
+    from dlctl.pipeline import checkpoints
+
+    if OmegaConf.select(composed.full, "pipeline") or not composed.full.get("train", True):
+        return None
+    epochs, steps = _limits(composed)
+    if not checkpoints.is_finished(state, max_epochs=epochs, max_steps=steps):
+        return None
+    trained = checkpoints.epochs_trained(state)
+    if checkpoints.is_finished(state, max_epochs=epochs, max_steps=-1):
+        return f"{trained} of {epochs} epochs"
+    return f"{state['global_step']} of {steps} steps"
+
+
+def _longer(composed: "Composed", state: "dict[str, Any]") -> str:
+    """The overrides with which a complete training goes on for as long again."""
+    from dlctl.pipeline import checkpoints
+
+    epochs, steps = _limits(composed)
+    trained = checkpoints.epochs_trained(state) or 0
+    longer = []
+    if checkpoints.is_finished(state, max_epochs=epochs, max_steps=-1):
+        longer.append(f"trainer.max_epochs={2 * trained}")
+    if checkpoints.is_finished(state, max_epochs=-1, max_steps=steps):
+        longer.append(f"trainer.max_steps={2 * state['global_step']}")
+    return " ".join(longer)
+
+
+def _weights(
+    project: Project, composed: "Composed", checkpoint: Path | None
+) -> tuple[Path, Run | None] | None:
+    """The file of weights that the config names; the config gets its absolute path."""
+    from omegaconf import OmegaConf, open_dict
+
+    name = OmegaConf.select(composed.full, "weights_path", throw_on_resolution_failure=False)
+    if not name:
+        if composed.full.get("weights_partial"):
+            raise UsageError(
+                "weights_partial has no effect without weights", hint="name some: --weights PATH"
+            )
+        return None
+    if checkpoint is not None:
+        raise UsageError(
+            f"cannot start from a checkpoint ({shown(checkpoint)}) and from weights ({name}) at once",
+            hint="leave one out: ckpt_path=null or weights_path=null",
+        )
+    found = store.find_checkpoint(project, str(name))
+    with open_dict(composed.full):
+        composed.full.weights_path = str(found[0])
+    return found
 
 
 def _train(run: Run, composed: "Composed", checkpoint: Path | None, *, trust: bool, as_json: bool) -> None:

@@ -191,6 +191,8 @@ def _paths(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
         if isinstance(section, dict) and str(section.get("_target_")).startswith("hydra."):
             # hydra.utils.get_class and the like: the path is that of a name.
             continue
+        if keys == ("weights_path",) and not path.suffix:
+            continue  # the name of a run
         remote = "://" in value.removeprefix("file://")
         if remote or path.exists() or (composed.project.root / path).exists():
             continue

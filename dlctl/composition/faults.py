@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 
 # What every config of a run has at its root.
-ROOTS = ("task_name", "tags", "train", "test", "ckpt_path", "seed", "optimized_metric")
+ROOTS = (
+    "task_name",
+    "tags",
+    "train",
+    "test",
+    "ckpt_path",
+    "weights_path",
+    "weights_partial",
+    "seed",
+    "optimized_metric",
+)
 
 
 def close_keys(config: DictConfig, key: str, most: int = 2) -> dict[str, object]:

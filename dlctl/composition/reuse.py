@@ -16,7 +16,7 @@ from dlctl.composition.search_path import loader
 from dlctl.project import Project
 
 # What an evaluation does not take over from the training.
-_OF_THE_EVALUATION = ("task_name", "logger", "callbacks", "ckpt_path")
+_OF_THE_EVALUATION = ("task_name", "logger", "callbacks", "ckpt_path", "weights_path", "weights_partial")
 
 
 def over(saved: Composed, overrides: Sequence[str]) -> Composed:

@@ -5,22 +5,26 @@ import io
 import logging
 import os
 import pickle
+import stat
+import struct
+import warnings
 import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import Container, OmegaConf
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
-from dlctl.errors import ConfigError, NotFoundError
+from dlctl.errors import DlctlError, NotFoundError
 from dlctl.files import atomic_write
 from dlctl.project import shown
-from dlctl.runs import origin, trusted
+from dlctl.runs import origin, store, trusted
+from dlctl.runs.record import Run
 
 log = logging.getLogger(__name__)
 State = dict[str, Any]
@@ -112,35 +116,121 @@ def keep_last(callbacks: list[Callback]) -> list[Callback]:
     return callbacks
 
 
-def read(path: Path, *, trust: bool = False) -> State:
-    """Load a checkpoint on the CPU.
+def read(path: Path, *, trust: bool = False, run: Run | None = None) -> State:
+    """Load a Lightning checkpoint on the CPU.
 
     Args:
         path: of the checkpoint.
         trust: load pickled objects, which may run code, whoever wrote them; without it only those
             that a run of this user wrote.
+        run: to which it belongs, if it does not lie in the run's directory.
 
     Raises:
-        NotFoundError: it is not there, is cut short, is no checkpoint, or is not to be trusted.
+        NotFoundError: the file is missing, damaged, not a checkpoint, or not to be trusted.
+    """
+    state = load_file(path, trust=trust, run=run)
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        return state
+    if is_state_dict(state):
+        raise _weights_alone(path, "a plain state_dict")
+    raise _unreadable(path, "it is not a Lightning checkpoint")
+
+
+def is_state_dict(value: Any) -> bool:
+    """Whether something is a module's ``state_dict``: names and their tensors."""
+    return (
+        isinstance(value, Mapping)
+        and all(isinstance(name, str) for name in value)
+        and any(isinstance(item, torch.Tensor) for item in value.values())
+    )
+
+
+def load_file(path: Path, *, trust: bool = False, run: Run | None = None) -> Any:
+    """Load what ``torch.save`` wrote, on the CPU, after checking that the file is whole.
+
+    The content is compared with the sha256 in the manifest of the run that the file belongs to; where
+    there is none, with the checksums inside the file, which torch does not look at.
+
+    Args:
+        path: of the file.
+        trust: load pickled objects, whoever wrote them.
+        run: to which it belongs, if it does not lie in the run's directory.
+
+    Raises:
+        NotFoundError: the file is missing, damaged, of another format, or not to be trusted.
     """
     try:
         # One open file: what is hashed and what is loaded are the same, should somebody replace it.
-        with path.open("rb") as stream:
-            state = _load(stream, path, trust)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise _unreadable(path, "it is cut short or damaged") from error
-    if not isinstance(state, dict) or not isinstance(state.get("state_dict"), dict):
-        raise _unreadable(path, "it is not a Lightning checkpoint")
-    return state
+        with open_regular(path) as stream:
+            _check_whole(stream, path, run)
+            return _load(stream, path, trust)
+    except DlctlError:
+        raise
+    except Exception as error:
+        # Any exception: what torch raises for bytes that are no checkpoint is not a list to rely on.
+        raise _unreadable(path, *_diagnose(path)) from error
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a regular file; opening a pipe or a device could wait forever.
+
+    Raises:
+        NotFoundError: it is missing, cannot be opened, or is not a regular file.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise _unreadable(path, (error.strerror or str(error)).lower()) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _unreadable(path, "it is not a regular file")
+    return os.fdopen(handle, "rb")
+
+
+def _check_whole(stream: io.BufferedReader, path: Path, run: Run | None) -> None:
+    """Compare a file with its recorded sha256, or with the checksums of the zip archive that it is.
+
+    Raises:
+        NotFoundError: they differ.
+    """
+    if run is None:
+        with suppress(NotFoundError):
+            run = store.around(path)
+    recorded = run.recorded_sha256(path.absolute()) if run else None
+    if run is not None and recorded is not None:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != recorded:
+            cut = not zipfile.is_zipfile(stream)
+            why = "it is cut short or damaged" if cut else "its content has changed since the run wrote it"
+            raise _unreadable(path, f"{why} (its sha256 is not the one in {shown(run.dir / 'run.json')})")
+    elif zipfile.is_zipfile(stream):
+        _check_crc(stream, path)
+    stream.seek(0)
+
+
+def _check_crc(stream: io.BufferedReader, path: Path) -> None:
+    with zipfile.ZipFile(stream) as archive:
+        for record in archive.infolist():
+            # torch compresses nothing, and leaves the checksums at 0 if it is told not to compute them.
+            if not record.CRC or record.compress_type != zipfile.ZIP_STORED:
+                continue
+            try:
+                with archive.open(record) as part:
+                    while part.read(1 << 20):
+                        pass
+            except (zipfile.BadZipFile, EOFError) as error:
+                raise _unreadable(path, "it is damaged: its content does not match its checksums") from error
 
 
 def _load(stream: io.BufferedReader, path: Path, trust: bool) -> Any:
     try:
-        return torch.load(stream, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # About the protocol of pickles that are no checkpoint.
+            warnings.simplefilter("ignore")
+            return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        whole = zipfile.is_zipfile(path)
+        whole = zipfile.is_zipfile(stream)
         if not trust and not whole:
-            raise _unreadable(path, "it is not a checkpoint") from error
+            raise
         stream.seek(0)
         if not trust and not trusted.is_own(hashlib.file_digest(stream, "sha256").hexdigest()):
             raise NotFoundError(
@@ -151,50 +241,77 @@ def _load(stream: io.BufferedReader, path: Path, trust: bool) -> Any:
     stream.seek(0)
     try:
         return torch.load(stream, map_location="cpu", weights_only=False)
-    except pickle.UnpicklingError as error:
-        raise _unreadable(path, "it is not a checkpoint") from error
     except (ImportError, AttributeError) as error:
         raise _unreadable(path, f"it holds objects of code that is not here ({error})") from error
 
 
-def _unreadable(path: Path, why: str) -> NotFoundError:
+_AGAIN = "name another one: dlctl runs show RUN lists a run's checkpoints"
+
+
+def _unreadable(path: Path, why: str, hint: str = _AGAIN) -> NotFoundError:
+    return NotFoundError(f"cannot read the checkpoint {shown(path)}: {why}", hint=hint)
+
+
+def _weights_alone(path: Path, what: str) -> NotFoundError:
     return NotFoundError(
-        f"cannot read the checkpoint {shown(path)}: {why}",
-        hint="name another one: dlctl runs show RUN lists a run's checkpoints",
+        f"{shown(path)} holds {what}, not a Lightning checkpoint",
+        hint=f"to train from these weights: dlctl train --weights {shown(path)}",
     )
 
 
-def fits(state: State, model: LightningModule, path: Path) -> None:
-    """Make sure that the weights of a checkpoint are those of a model.
-
-    A weight of no elements takes its size from the data or the checkpoint: it fits any.
-
-    Raises:
-        ConfigError: names or shapes differ.
-    """
-    if is_overridden("configure_model", model):
-        return  # built for its data, when that has been read; Lightning compares then
-    saved, built = state["state_dict"], model.state_dict()
-    faults = [
-        f"{name} is {_shape(saved.get(name))} in the checkpoint and {_shape(built.get(name))} here"
-        for name in [*built, *(name for name in saved if name not in built)]
-        if _shape(saved.get(name)) != _shape(built.get(name)) and not _open(saved.get(name), built.get(name))
-    ]
-    if faults and getattr(model, "strict_loading", True):
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise ConfigError(
-            f"the checkpoint {shown(path)} does not fit the model: {faults[0]}{more}",
-            hint="leave out the overrides of model.*, or name the checkpoint of such a model",
+def _diagnose(path: Path) -> tuple[str, str]:
+    """What a file is that cannot be loaded, and what to do about it."""
+    with open_regular(path) as stream:
+        head = stream.read(1024)
+        archive = zipfile.is_zipfile(stream)
+    if not head:
+        return "it is empty", _AGAIN
+    if head.startswith(b"version https://git-lfs"):
+        return (
+            "it is a Git LFS pointer, not the file itself",
+            f"fetch the file: git lfs pull --include {path.name}",
         )
+    if head.lstrip()[:100].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "it is a web page", "download the file itself"
+    if is_safetensors(head):
+        return (
+            "it holds weights in the safetensors format",
+            f"to train from these weights: dlctl train --weights {shown(path)}",
+        )
+    if archive:
+        return "it is a zip file that holds no checkpoint, or a damaged one", _AGAIN
+    if head.startswith(b"PK"):
+        return "it is cut short or damaged", _AGAIN
+    with suppress(UnicodeDecodeError):
+        if "\0" not in head[:512].decode():
+            return "it is a text file", _AGAIN
+    return "it is not a checkpoint", _AGAIN
 
 
-def _open(saved: Any, built: Any) -> bool:
-    """Whether a weight has no size yet, and waits for one."""
-    return saved is not None and isinstance(built, torch.Tensor) and not built.numel()
+def is_safetensors(head: bytes) -> bool:
+    """Whether a file that begins so is one of safetensors: the length of its header, and that as JSON."""
+    return len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < 100_000_000
 
 
-def _shape(value: Any) -> str:
-    return "absent" if value is None else str(list(getattr(value, "shape", [])))
+def is_finished(state: State, *, max_epochs: int | None, max_steps: int) -> bool:
+    """Whether a training that goes on from a checkpoint has nothing left to do, by Lightning's rules.
+
+    Args:
+        state: the checkpoint.
+        max_epochs: -1 or None for no limit.
+        max_steps: -1 for no limit.
+    """
+    epochs, steps = epochs_trained(state), state.get("global_step")
+    by_epochs = max_epochs not in (None, -1) and epochs is not None and epochs >= max_epochs
+    return by_epochs or (max_steps != -1 and isinstance(steps, int) and steps >= max_steps)
+
+
+def epochs_trained(state: State) -> int | None:
+    """How many whole epochs a checkpoint has been trained; None if it does not tell."""
+    try:
+        return int(state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def relocate(checkpoint: State, old: str, new: str) -> None:
@@ -202,9 +319,11 @@ def relocate(checkpoint: State, old: str, new: str) -> None:
 
     def moved(value: Any) -> Any:
         if isinstance(value, str) and value.startswith(old + os.sep):
-            return new + value.removeprefix(old)
+            return os.path.normpath(new + value.removeprefix(old))
         if isinstance(value, dict):
             return {moved(key): moved(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(moved, value)) if type(value) in (list, tuple) else value
         return value
 
     if old != new:

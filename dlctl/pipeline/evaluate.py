@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
-from dlctl.pipeline import build, checkpoints, keeper
+from dlctl.pipeline import build, keeper, restore
 from dlctl.runs.record import Run
 from dlctl.utils.logging_utils import log_hyperparameters
 
@@ -35,13 +35,12 @@ def evaluate(
         split: which part of the data; its metrics are named after it.
         trust: load the checkpoint's pickled objects, whoever made them.
     """
-    state = checkpoints.read(checkpoint, trust=trust)
     build.seed(cfg)
     datamodule = build.datamodule(cfg)
     model = build.model(cfg)
-    checkpoints.fits(state, model, checkpoint)
     callbacks, loggers = build.callbacks(cfg), build.loggers(cfg)
     trainer = build.trainer(cfg, callbacks, loggers, checkpoint if trust else None)
+    restore.guard(trainer, run, trust=trust)
     log_hyperparameters(public, model, trainer)
     options: dict[str, Any] = {"ckpt_path": checkpoint, "verbose": False, "weights_only": True}
     run.note(device=keeper.device(trainer))

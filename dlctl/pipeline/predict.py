@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlctl.errors import ConfigError
 from dlctl.files import atomic_write
-from dlctl.pipeline import build, checkpoints, keeper
+from dlctl.pipeline import build, keeper, restore
 from dlctl.pipeline.evaluate import Split, show_split
 from dlctl.runs.manifest import finite
 from dlctl.runs.record import Run
@@ -60,15 +60,14 @@ def predict(
     """
     if output is not None:
         _refuse_data(cfg, output)
-    state = checkpoints.read(checkpoint, trust=trust)
     build.seed(cfg)
     datamodule = build.datamodule(cfg)
     suffix = getattr(datamodule, "predictions_suffix", None)
     output = output or run.dir / f"predictions{suffix or '.csv'}"
     own = _writer(datamodule, output, suffix)
     model = build.model(cfg)
-    checkpoints.fits(state, model, checkpoint)
     trainer = _trainer(cfg, checkpoint if trust else None)
+    restore.guard(trainer, run, trust=trust)
     run.note(device=keeper.device(trainer))
     own_data = any(
         each is not None and is_overridden("predict_dataloader", each) for each in (datamodule, model)

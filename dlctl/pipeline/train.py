@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from omegaconf import DictConfig
 
 from dlctl.errors import ConfigError, Interrupted, Pruned
-from dlctl.pipeline import build, checkpoints, keeper, own
+from dlctl.pipeline import build, checkpoints, keeper, own, restore, weights
 from dlctl.pipeline.keeper import Metrics
 from dlctl.pipeline.relay import Relay, Report
 from dlctl.runs import manifest
@@ -42,10 +42,19 @@ def train(
         checkpoint: start from its full state: weights, optimizer, epoch, random generators.
         trust: load the checkpoint's pickled objects, whoever made them.
 
+    Without a checkpoint the training starts from the weights that ``weights_path`` of the config names.
+
     Returns:
         The last value of every metric; those of the test are of the best checkpoint.
     """
+    start = weights.configured(cfg) if checkpoint is None else None
     if own.target(cfg) is not None:
+        if start is not None:
+            raise ConfigError(
+                "weights_path has no effect in a pipeline of the project's own",
+                hint="load the weights in the function that pipeline._target_ names",
+                key="weights_path",
+            )
         return own.call(cfg, run, hydra=hydra, checkpoint=checkpoint, trust=trust)
     state = checkpoints.read(checkpoint, trust=trust) if checkpoint else None
     build.seed(cfg)
@@ -53,13 +62,16 @@ def train(
     for stage, wanted in (("train", cfg.get("train", True)), ("test", cfg.get("test", False))):
         if wanted:
             build.loader_source(datamodule, model, f"{stage}_dataloader")
-    if state is not None and checkpoint is not None:
-        checkpoints.fits(state, model, checkpoint)
     # First: it notes how things are before other callbacks change them.
     callbacks = [keeper.Keeper(run, carried, resumes=checkpoint is not None), *build.callbacks(cfg)]
     callbacks += [Relay(run, report)] if run.manifest.trial else []
-    loggers = build.loggers(cfg, run.manifest.loggers, state["global_step"] if state else None)
+    loggers = build.loggers(cfg, run.manifest.loggers, state.get("global_step") if state else None)
     trainer = build.trainer(cfg, callbacks, loggers, checkpoint if trust else None)
+    restore.guard(trainer, run, trust=trust)
+    if start is not None:
+        partially = bool(cfg.get("weights_partial"))
+        weights.start_from(trainer, start[0], partially=partially, trust=trust)
+        run.note(weights=str(start[0]))
     log_hyperparameters(public, model, trainer)
     return _trained(cfg, run, trainer, model, datamodule, checkpoint)
 

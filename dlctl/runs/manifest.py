@@ -31,6 +31,7 @@ class Manifest:
         main_metric: the one that ``runs list`` shows.
         checkpoints: ``best`` and ``last``, relative to the directory, and ``sha256`` of each.
         evaluated: the run that an evaluation is about.
+        weights: the file from whose weights the training started.
         trial: ``{"study", "number"}`` of a search's trial.
         loggers: the ids under which trackers know the run, to go on with when it is resumed.
     """
@@ -57,6 +58,7 @@ class Manifest:
     checkpoints: dict[str, Any] = field(default_factory=dict)
     error: dict[str, str] | None = None
     evaluated: str | None = None
+    weights: str | None = None
     loggers: dict[str, str] = field(default_factory=dict)
     trial: dict[str, Any] | None = None
     schema_version: int = SCHEMA_VERSION

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 from dlctl import redact
 from dlctl.errors import ConfigError, Interrupted, Pruned, disk_full
@@ -65,13 +66,32 @@ class Run:
         return f"{self.dir.parent.name}/{self.id}" if self.manifest.kind == "trial" else self.id
 
     def checkpoint(self, which: str) -> Path | None:
-        """The ``best`` or ``last`` checkpoint, if there is one."""
+        """The ``best`` or ``last`` checkpoint, if there is one.
+
+        The last one of a run that was killed or failed is the newest whole one: such a run may have saved
+        more than it could note.
+        """
         name = self.manifest.checkpoints.get(which)
-        if name and (self.dir / name).is_file():
-            return self.dir / str(name)
-        # A run that was killed may have saved more than it could note.
-        last = self.dir / "checkpoints" / "last.ckpt"
-        return last if which == "last" and last.is_file() else None
+        noted = self.dir / str(name) if name and (self.dir / str(name)).is_file() else None
+        if which == "best" or (noted and self.manifest.status in ("done", "interrupted", "pruned")):
+            return noted
+        return self._newest_checkpoint() or noted
+
+    def _newest_checkpoint(self) -> Path | None:
+        """The checkpoint written last from which training can go on."""
+        noted = [self.manifest.checkpoints.get(which) for which in ("best", "last")]
+        folders = {(self.dir / str(name)).parent for name in noted if name} - {self.dir}
+        found = {file for folder in folders for file in folder.glob("*.ckpt")}
+        found |= {Path(folder) / name for folder, _, names in os.walk(self.dir) for name in names}
+        files = [file for file in found if file.suffix == ".ckpt" and file.name[0] != "." and file.is_file()]
+        newest_first = sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True)
+        return next(filter(_is_resumable, newest_first), None)
+
+    def recorded_sha256(self, file: Path) -> str | None:
+        """The sha256 that the manifest has of a file; None if it has none."""
+        hashes = self.manifest.checkpoints.get("sha256")
+        found = hashes.get(os.path.relpath(file, self.dir)) if isinstance(hashes, dict) else None
+        return found if isinstance(found, str) else None
 
 
 def start(
@@ -140,6 +160,9 @@ def resume(run: Run, composed: "Composed | None" = None) -> None:
         composed: its new config, if that has changed; the one before is kept beside it.
     """
     facts: dict[str, Any] = {"status": "running", "ended": None, "error": None, **process_identity()}
+    # The checkpoints are going to be written again, and the run may be killed before it notes their hashes.
+    names = {which: name for which, name in run.manifest.checkpoints.items() if which != "sha256"}
+    facts["checkpoints"] = names
     if composed is not None:
         number = len(list(run.dir.glob(".hydra-*"))) + 1
         own = origin.is_own(run.dir / ".hydra")
@@ -181,6 +204,7 @@ def record(run: Run) -> Iterator[Run]:
 def _finish(run: Run, before: float, **facts: Any) -> None:
     seconds = round(before + time.monotonic() - run._since, 3)
     if not run.child:
+        run.manifest = run.manifest.with_(**facts)
         facts["checkpoints"] = _hashed(run)
     run.note(ended=manifest.now(), duration_s=seconds, **facts)
 
@@ -196,6 +220,17 @@ def _hashed(run: Run) -> dict[str, Any]:
         with (run.dir / name).open("rb") as stream:
             hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return {**names, **({"sha256": hashes} if hashes else {})}
+
+
+def _is_resumable(file: Path) -> bool:
+    """Whether a file is a whole checkpoint with what is needed to go on, not weights alone."""
+    try:
+        with ZipFile(file) as archive:
+            index = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            return b"optimizer_states" in archive.read(index)
+    except Exception:
+        # Whatever is wrong with it.
+        return False
 
 
 def _create(wanted: Path) -> Path:

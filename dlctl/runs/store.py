@@ -10,6 +10,9 @@ from dlctl.runs import manifest
 from dlctl.runs.process import is_gone
 from dlctl.runs.record import ELSEWHERE, Run
 
+# A word that ends so names a file, even if that is not there.
+CHECKPOINT_SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors")
+
 
 def open_run(directory: Path) -> Run:
     """The run in a directory; one whose process is gone is ``lost``."""
@@ -91,11 +94,39 @@ def existing_checkpoint(path: str | Path) -> Path:
         NotFoundError: it is not.
     """
     if not Path(path).is_file():
-        raise NotFoundError(
-            f"there is no checkpoint {shown(path)}",
-            hint="dlctl runs list shows the runs, dlctl runs show RUN a run's checkpoints",
-        )
+        hint = "dlctl runs list shows the runs, dlctl runs show RUN a run's checkpoints"
+        if Path(path).exists():
+            kind = "a folder" if Path(path).is_dir() else "not a regular file"
+            raise NotFoundError(f"cannot read the checkpoint {shown(path)}: it is {kind}", hint=hint)
+        raise NotFoundError(f"there is no checkpoint {shown(path)}", hint=hint)
     return Path(path).absolute()
+
+
+def find_checkpoint(project: Project, name: str, which: str = "best") -> tuple[Path, Run | None]:
+    """The checkpoint that a word names, and the run to which it belongs if that is known.
+
+    Args:
+        project: where runs are looked for.
+        name: ``last``, an id, ``STUDY/7``, a directory or a checkpoint file.
+        which: ``best``, ``last`` or the path of a checkpoint, for a run.
+
+    Raises:
+        NotFoundError: there is no such run or checkpoint.
+    """
+    path = Path(name)
+    if path.suffix in CHECKPOINT_SUFFIXES or (path.exists() and not path.is_dir()):
+        return existing_checkpoint(path), around(path)
+    run = find(project, name, with_checkpoint=True)
+    if which not in ("best", "last"):
+        return existing_checkpoint(which), run
+    found = run.checkpoint(which) or run.checkpoint("last")
+    if found is None:
+        about = run.manifest.evaluated
+        raise NotFoundError(
+            f"{run.id} has no checkpoint",
+            hint=f"it is about another run: {about}" if about else "it saved none before it ended",
+        )
+    return found, run
 
 
 def _unknown(name: str, runs: Sequence[Run]) -> DlctlError:

@@ -6,7 +6,8 @@ from lightning.pytorch import LightningModule, Trainer
 from omegaconf import DictConfig, OmegaConf
 
 _PARTS = (
-    "model", "data", "datamodule", "trainer", "callbacks", "extras", "task_name", "tags", "ckpt_path", "seed",
+    "model", "data", "datamodule", "trainer", "callbacks", "extras", "task_name", "tags", "ckpt_path",
+    "weights_path", "seed",
 )  # fmt: skip
 
 
