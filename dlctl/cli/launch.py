@@ -42,12 +42,12 @@ def execute(
     from dlctl.composition import unused
 
     handed = {RUN_DIR: str(run.dir), CHECKPOINT: str(checkpoint or "")}
-    if not run.child and (torchruns := _torchruns_store()):
-        for name, value in handed.items():
-            torchruns.set(name, value)
     try:
         folder = chdir(run.dir) if unused.changes_folder(composed) else nullcontext()
         with record.record(run), _environment(unused.environment(composed) | handed), folder:
+            if not run.child and (torchruns := _torchruns_store()):
+                for name, value in handed.items():
+                    torchruns.set(name, value)
             config, public = composed.resolve(run.dir), composed.public(run.dir)
             with logs.to_run(run, composed, public):
                 _extras(run, public)

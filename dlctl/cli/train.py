@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dlctl.cli import launch, options, render
 from dlctl.errors import Interrupted, NotFoundError, Pruned, UsageError, raise_all
 from dlctl.project import Project, shown
-from dlctl.runs import origin, record, store
+from dlctl.runs import lock, origin, process, record, store
 from dlctl.runs.manifest import Kind
 from dlctl.runs.record import Run
 
@@ -24,6 +24,7 @@ def command(
     seed: options.Seed = None,
     ckpt: options.Checkpoint = None,
     resume: options.Resume = None,
+    take_over: options.TakeOver = False,
     trust: options.TrustCheckpoint = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -36,7 +37,9 @@ def command(
     if resume is not None:
         if ckpt is not None:
             raise UsageError("--resume and --ckpt exclude each other", hint="see dlctl train --help")
-        go_on(resume, lines, trust=trust, dry_run=dry_run, as_json=json)
+        go_on(resume, lines, take_over=take_over, trust=trust, dry_run=dry_run, as_json=json)
+    elif take_over:
+        raise UsageError("--take-over goes with --resume", hint="see dlctl train --help")
     else:
         new(lines, ckpt=ckpt, trust=trust, dry_run=dry_run, as_json=json)
 
@@ -65,11 +68,16 @@ def new(lines: list[str], *, ckpt: Path | None, trust: bool = False, dry_run: bo
     _train(run, composed, checkpoint, trust=trust, as_json=as_json)
 
 
-def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as_json: bool) -> None:
+def go_on(
+    name: str,
+    lines: list[str],
+    *,
+    take_over: bool = False,
+    trust: bool = False,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Go on with a run, in its directory, from its last checkpoint."""
-    from dlctl.composition import reuse
-    from dlctl.composition.compose import load
-
     project = Project.find()
     if launch.is_child():
         _train(*launch.inherited(project), trust=trust, as_json=False)
@@ -77,9 +85,35 @@ def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as
     run = store.find(project, name)
     if run.manifest.kind not in ("train", "debug"):
         raise UsageError(f"{run.id} is no training: it is '{run.manifest.kind}'")
-    if run.manifest.status == "running":
-        pid = run.manifest.process.get("pid")
-        raise UsageError(f"{run.id} is still running (process {pid} on {run.manifest.host})")
+    # Taken before the status is read: of two that go on at once, the second must not see the old one.
+    lock.acquire(run.dir)
+    try:
+        run = store.open_run(run.dir)
+        _refuse_running(run, take_over)
+        _go_on(run, lines, project, trust=trust, dry_run=dry_run, as_json=as_json)
+    finally:
+        lock.release(run.dir)
+
+
+def _refuse_running(run: Run, take_over: bool) -> None:
+    """Refuse a run that is running, or may be running on another host."""
+    facts = run.manifest
+    if facts.status != "running" or (take_over and facts.host != process.host()):
+        return
+    hint = None
+    if facts.host != process.host():
+        hint = f"if that host or container is gone: dlctl train --resume {run.name} --take-over"
+    raise UsageError(
+        f"{run.id} is still running (process {facts.process.get('pid')} on {facts.host})", hint=hint
+    )
+
+
+def _go_on(
+    run: Run, lines: list[str], project: Project, *, trust: bool, dry_run: bool, as_json: bool
+) -> None:
+    from dlctl.composition import reuse
+    from dlctl.composition.compose import load
+
     checkpoint = run.checkpoint("last") or run.checkpoint("best")
     if checkpoint is None:
         raise NotFoundError(

@@ -4,6 +4,7 @@ import atexit
 import logging
 import math
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import distributed
 
 from dlctl.errors import Interrupted, RunFailed
 from dlctl.pipeline import checkpoints, resume, rng
+from dlctl.runs import workers
 from dlctl.runs.record import Run
 
 log = logging.getLogger(__name__)
@@ -88,8 +90,9 @@ class Keeper(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the training loaders resumable as soon as Lightning has them."""
-        # A process that Lightning spawned has a console of its own, on stdout.
+        # A process that Lightning spawned has a console of its own, on stdout, and protects nothing yet.
         rich.reconfigure(stderr=True)
+        workers.protect()
         if distributed.is_available() and distributed.is_initialized():
             # Lightning leaves it to the end of the process, whose threads may still be talking then.
             atexit.register(_leave_group)
@@ -163,6 +166,10 @@ class Keeper(Callback):
 
     # -- stopping -----------------------------------------------------------------------------
 
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the signals from here on: in several processes Lightning's handler waits for the others."""
+        self._run.stop.install()
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals: Lightning's handlers end a run without a checkpoint."""
         self._run.stop.install()
@@ -211,8 +218,13 @@ class Keeper(Callback):
         return asked
 
     def _stop(self, trainer: Trainer) -> None:
-        import signal
-
+        requested = self._run.stop.requested or 0
+        if trainer.world_size > 1:
+            # The signal may have reached only one of the ranks.
+            highest = trainer.strategy.reduce(
+                torch.tensor(requested, device=trainer.strategy.root_device), reduce_op="max"
+            )
+            requested = int(highest)
         if not getattr(trainer, "fast_dev_run", False):
             path = self._run.dir / "checkpoints" / "last.ckpt"
             for callback in trainer.checkpoint_callbacks:
@@ -223,7 +235,7 @@ class Keeper(Callback):
                         callback.last_model_path = str(path)
             trainer.save_checkpoint(path)
             self._note(trainer, last=path)
-        raise Interrupted(self._run.stop.requested or signal.SIGINT)
+        raise Interrupted(requested or signal.SIGINT)
 
     def _note(self, trainer: Trainer, last: Path | None = None) -> None:
         """Write the metrics and the checkpoints so far into the manifest."""

@@ -1,11 +1,14 @@
 """Train as a config says, then test the best checkpoint."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from omegaconf import DictConfig
 
 from dlctl.errors import ConfigError, Interrupted, Pruned
@@ -91,14 +94,35 @@ def _fit(
     checkpoint: Path | None,
     run: Run,
 ) -> None:
+    with _ranks_of(trainer, run):
+        try:
+            trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
+        except Exception as error:
+            raise _configured_wrong(error) or error from None
+
+
+@contextmanager
+def _ranks_of(trainer: Trainer, run: Run) -> Iterator[None]:
+    """Let ranks that Lightning spawns stop as this process does that waits for them.
+
+    They save the checkpoint and note metrics and checkpoints in the manifest, all this process knows.
+    """
+    launcher = trainer.strategy.launcher
+    if not isinstance(launcher, _MultiProcessingLauncher):
+        yield
+        return
+    run.stop.forward, run.stop.graceful = launcher.kill, True
     try:
-        trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
-    except Exception as error:
-        if run.manifest.trial and (known := manifest.read(run.dir)).status == "pruned":
-            # The ranks that were spawned have ended, and have noted more than this process knows.
-            run.manifest = known
+        yield
+    except Exception:
+        if run.stop.requested is not None:
+            raise Interrupted(run.stop.requested) from None
+        if manifest.read(run.dir).status == "pruned":
             raise Pruned("as its ranks were told") from None
-        raise _configured_wrong(error) or error from None
+        raise
+    finally:
+        run.stop.forward, run.stop.graceful = None, False
+        run.manifest = manifest.read(run.dir)
 
 
 def _configured_wrong(error: BaseException) -> ConfigError | None:

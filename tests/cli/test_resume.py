@@ -1,5 +1,6 @@
 import csv
 import json
+import multiprocessing
 import shutil
 import signal
 import time
@@ -95,6 +96,38 @@ def test_interrupted_and_resumed_run_ends_as_if_nothing_had_happened(
     assert dlctl("runs", "show", "last", "--json").json["status"] == "done"
 
 
+@pytest.mark.parametrize(
+    ("name", "moment", "code"),
+    [
+        ("SIGINT", ("train", 1, 4), 130),
+        ("SIGTERM", ("val", 1, 2), 143),
+        ("SIGHUP", ("train", 0, 0), 129),
+        ("SIGUSR1", ("train", 2, 9), 138),
+        ("SIGQUIT", ("train", 1, 9), 131),
+    ],
+    ids=str,
+)
+def test_signal_to_a_process_and_its_loader_workers_loses_nothing(
+    dlctl: Dlctl,
+    uninterrupted: dict[tuple[str, ...], Any],
+    name: str,
+    moment: tuple[str, int, int],
+    code: int,
+) -> None:
+    words = ("data.num_workers=2",)
+    metrics, table = reference(uninterrupted, dlctl, words)
+    group = stop(name, *moment).replace("SendSignal", "SignalGroup")
+    dlctl.train(*SMALL, *words, group, code=code)
+    directory = dlctl.run_dir()
+    facts = json.loads((directory / "run.json").read_text())
+    assert (facts["status"], facts["error"]["message"]) == ("interrupted", name)
+    assert not list(directory.rglob("*.tmp"))
+    assert not multiprocessing.active_children()
+    report = dlctl.train("--resume", directory.name, "~callbacks.stop", "--json").json
+    assert report["metrics"] == pytest.approx(metrics, abs=1e-6)
+    assert rows(directory) == table
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
 def test_signal_to_the_process_loses_nothing(
     dlctl: Dlctl, example: dict[str, Any], name: str, code: int
@@ -136,6 +169,10 @@ def test_second_signal_stops_at_once(dlctl: Dlctl) -> None:
     for line in process.stderr:
         if "again to stop at once" in line:
             break
+    # Signals within a second are one request: launchers and `timeout` send them to a process and its group.
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.2)
+    assert process.poll() is None
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
