@@ -47,6 +47,8 @@ def release(directory: Path) -> None:
     """Give the lock back, if this process holds it."""
     file = _held.pop(directory, None)
     if file is not None:
+        # Closing is not enough: a child that was forked this moment still has the file open.
+        fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)
 
 
