@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from omegaconf import DictConfig
 
 from dlctl.errors import ConfigError, Interrupted, Pruned
-from dlctl.pipeline import build, checkpoints, keeper, own
+from dlctl.pipeline import build, checkpoints, keeper, lightning_adapter, own
 from dlctl.pipeline.keeper import Metrics
 from dlctl.pipeline.relay import Relay, Report
 from dlctl.runs import manifest
@@ -53,10 +52,14 @@ def train(
     state = checkpoints.read(checkpoint, trust=trust) if checkpoint else None
     build.seed(cfg)
     datamodule, model = build.datamodule(cfg), build.model(cfg)
+    for stage, wanted in (("train", cfg.get("train", True)), ("test", cfg.get("test", False))):
+        if wanted:
+            build.loader_source(datamodule, model, f"{stage}_dataloader")
     if state is not None and checkpoint is not None:
         checkpoints.fits(state, model, checkpoint)
-    callbacks = build.callbacks(cfg)
-    callbacks += [keeper.Keeper(run, carried), *([Relay(run, report)] if run.manifest.trial else [])]
+    # First: it notes how things are before other callbacks change them.
+    callbacks = [keeper.Keeper(run, carried, resumes=checkpoint is not None), *build.callbacks(cfg)]
+    callbacks += [Relay(run, report)] if run.manifest.trial else []
     loggers = build.loggers(cfg, run.manifest.loggers, state["global_step"] if state else None)
     trainer = build.trainer(cfg, callbacks, loggers, checkpoint if trust else None)
     log_hyperparameters(public, model, trainer)
@@ -68,7 +71,7 @@ def _trained(
     run: Run,
     trainer: Trainer,
     model: LightningModule,
-    datamodule: LightningDataModule,
+    datamodule: LightningDataModule | None,
     checkpoint: Path | None,
 ) -> Metrics:
     # What a resumed run knew before: it may have nothing left to do but its test.
@@ -90,7 +93,7 @@ def _trained(
 def _fit(
     trainer: Trainer,
     model: LightningModule,
-    datamodule: LightningDataModule,
+    datamodule: LightningDataModule | None,
     checkpoint: Path | None,
     run: Run,
 ) -> None:
@@ -107,11 +110,11 @@ def _ranks_of(trainer: Trainer, run: Run) -> Iterator[None]:
 
     They save the checkpoint and note metrics and checkpoints in the manifest, all this process knows.
     """
-    launcher = trainer.strategy.launcher
-    if not isinstance(launcher, _MultiProcessingLauncher):
+    forward = lightning_adapter.spawned_rank_signaller(trainer)
+    if forward is None:
         yield
         return
-    run.stop.forward, run.stop.graceful = launcher.kill, True
+    run.stop.forward, run.stop.graceful = forward, True
     try:
         yield
     except Exception:
@@ -137,7 +140,7 @@ def _configured_wrong(error: BaseException) -> ConfigError | None:
 def _test(
     trainer: Trainer,
     model: LightningModule,
-    datamodule: LightningDataModule,
+    datamodule: LightningDataModule | None,
     checkpoint: Path | None,
 ) -> Metrics:
     callback = trainer.checkpoint_callback
