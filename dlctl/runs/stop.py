@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -154,7 +155,7 @@ class Stop:
         if self.forward is not None:
             self.forward(signum)
         again = "; again to stop at once" if signum == signal.SIGINT else ""
-        print(f"\n{signal.Signals(signum).name}: {self.promise}{again}", file=sys.stderr, flush=True)
+        _print_error(f"\n{signal.Signals(signum).name}: {self.promise}{again}")
 
     def _defer(self, signum: int) -> None:
         """Try again in a moment; early, end the process."""
@@ -162,12 +163,22 @@ class Stop:
             os._exit(128 + signum)
         if not self._deferred:
             self._deferred = True
-            print(f"\n{signal.Signals(signum).name}: stopping after this import", file=sys.stderr, flush=True)
+            _print_error(f"\n{signal.Signals(signum).name}: stopping after this import")
         main = threading.main_thread().ident
         assert main is not None
         timer = threading.Timer(0.05, signal.pthread_kill, (main, signum))
         timer.daemon = True
         timer.start()
+
+
+def _print_error(text: str) -> None:
+    """Print on stderr from a signal handler."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except RuntimeError:
+        # The signal came within a write to stderr, which cannot be entered again.
+        with suppress(OSError):
+            os.write(2, f"{text}\n".encode())
 
 
 def _cannot_raise(frame: FrameType | None) -> bool:

@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import sys
@@ -5,6 +6,7 @@ import threading
 import time
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,26 @@ def test_signals_of_one_moment_are_one_request(monkeypatch: pytest.MonkeyPatch) 
         send(signal.SIGTERM)
         with pytest.raises(Interrupted, match="SIGINT"):
             send(signal.SIGINT)
+
+
+def test_signal_within_a_write_to_stderr_is_noted(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Signalled(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any, /) -> int:
+            send(signal.SIGINT)
+            return len(data)
+
+    stream = io.TextIOWrapper(io.BufferedWriter(Signalled()), write_through=True)
+    monkeypatch.setattr("sys.stderr", stream)
+    with Stop() as stop:
+        stop.graceful = True
+        print("slow", file=sys.stderr, flush=True)
+        assert stop.requested == signal.SIGINT
+    assert "SIGINT: saving a checkpoint after this batch; again to stop at once\n" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGINT])
