@@ -3,8 +3,10 @@
 import atexit
 import logging
 import math
+import multiprocessing
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from dlctl.pipeline import (
 from dlctl.pipeline.lightning_adapter import callbacks_of
 from dlctl.pipeline.module_state import ChangedAttributes
 from dlctl.pipeline.resumable_loaders import TrackedLoader
-from dlctl.runs import workers
+from dlctl.runs import streams, workers
 from dlctl.runs.record import Run
 
 log = logging.getLogger(__name__)
@@ -135,6 +137,8 @@ class Keeper(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the training loaders resumable as soon as Lightning has them."""
+        if _is_spawned():
+            streams.keep()
         # A process that Lightning spawned has a console of its own, on stdout, and protects nothing yet.
         rich.reconfigure(stderr=True)
         workers.protect()
@@ -320,6 +324,9 @@ class Keeper(Callback):
                         callback.last_model_path = str(path)
             trainer.save_checkpoint(path)
             self._note(trainer, last=path)
+        if _is_spawned():
+            # Its process would print the traceback of any other exception.
+            sys.exit(128 + (requested or signal.SIGINT))
         raise Interrupted(requested or signal.SIGINT)
 
     def _note(self, trainer: Trainer, last: Path | None = None) -> None:
@@ -390,6 +397,11 @@ def _logger_ids(trainer: Trainer) -> dict[str, str]:
         for logger in trainer.loggers
         if isinstance(logger.version, str) and logger.version
     }
+
+
+def _is_spawned() -> bool:
+    """Whether Lightning started this process with multiprocessing, as one rank."""
+    return multiprocessing.parent_process() is not None
 
 
 def _leave_group() -> None:

@@ -129,9 +129,16 @@ def _ranks_of(trainer: Trainer, run: Run) -> Iterator[None]:
 
 
 def _configured_wrong(error: BaseException) -> ConfigError | None:
-    """Lightning's own complaint about settings, which is about the config."""
+    """What Lightning or torch rejects in a setting, as an error of the config."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+    # Of a rank that Lightning spawned, only the text arrives here.
+    if "SyncBatchNorm layers only work with" in str(error):
+        return ConfigError(
+            "SyncBatchNorm layers need GPUs",
+            hint="on a CPU: trainer.sync_batchnorm=false",
+            key="trainer.sync_batchnorm",
+        )
     if not isinstance(error, MisconfigurationException):
         return None
     return ConfigError(" ".join(str(error).split()), hint="look at trainer and callbacks")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlctl import redact
-from dlctl.errors import ConfigError, Interrupted, Pruned, disk_full
+from dlctl.errors import ConfigError, Interrupted, Pruned, RunFailed, disk_full
 from dlctl.project import Project, shown
 from dlctl.runs import git, lock, manifest, origin
 from dlctl.runs.manifest import Kind, Manifest, Status
@@ -49,9 +49,15 @@ class Run:
     _since: float = field(default_factory=time.monotonic)
 
     def note(self, **facts: Any) -> None:
-        """Add facts to the manifest, on disk at once."""
+        """Add facts to the manifest, on disk at once.
+
+        Raises:
+            RunFailed: the run directory has been deleted.
+        """
         self.manifest = self.manifest.with_(**facts)
         if not self.child:
+            if not (self.dir / manifest.FILE).is_file():
+                raise deleted(self)
             manifest.write(self.dir, self.manifest)
 
     @property
@@ -74,6 +80,14 @@ class Run:
         # A run that was killed may have saved more than it could note.
         last = self.dir / "checkpoints" / "last.ckpt"
         return last if which == "last" and last.is_file() else None
+
+
+def deleted(run: Run) -> RunFailed:
+    """The error of a run whose directory has been deleted meanwhile."""
+    return RunFailed(
+        f"the run directory {shown(run.dir)} was deleted while the run was going on",
+        hint="nothing of the run is kept: start it again",
+    )
 
 
 def start(
@@ -207,8 +221,8 @@ def record(run: Run) -> Iterator[Run]:
             # A second ^C must not leave the manifest at `running`.
             run.stop.hold()
             status, reason = _outcome(run, error)
-            # With a full disk even this may not be written; the run is shown as lost then.
-            with suppress(OSError):
+            # With a full disk or without its directory even this may not be written.
+            with suppress(OSError, RunFailed):
                 _finish(run, before, status=status, error=reason)
             if status == "interrupted" and not isinstance(error, Interrupted):
                 raise Interrupted(run.stop.requested or signal.SIGINT) from error
