@@ -65,6 +65,24 @@ def test_signals_do_not_end_workers(kind: Any, context: str) -> None:
         assert worker.exitcode == 0
 
 
+class Unpicklable(Numbers):
+    """Its batches cannot be sent to the training process."""
+
+    def __getitem__(self, index: int) -> Any:
+        return lambda: index
+
+
+@pytest.mark.parametrize("kind", [DataLoader, StatefulDataLoader])
+def test_worker_that_cannot_send_a_batch_ends_with_an_error(
+    kind: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loader = kind(Unpicklable(), batch_size=1, num_workers=1, collate_fn=list, multiprocessing_context="fork")
+    with pytest.raises(RuntimeError, match="exited unexpectedly") as raised:
+        next(iter(loader))
+    assert not workers.is_out_of_memory(raised.value)
+    assert "loader worker cannot send a batch: " in capfd.readouterr().err
+
+
 def test_programs_that_a_worker_runs_can_be_ended() -> None:
     loader = DataLoader(Shell(), batch_size=1, num_workers=1, sampler=[0])
     assert [int(batch) for batch in loader] == [-signal.SIGTERM]
