@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
@@ -38,6 +39,18 @@ class SendSignal(Callback):
     def _send(self, stage: str, trainer: Trainer, batch_idx: int) -> None:
         if (stage, trainer.current_epoch, batch_idx) == (self.stage, self.epoch, self.batch):
             os.kill(os.getpid(), getattr(signal, self.name))
+
+
+class SignalGroup(SendSignal):
+    """Sends the signal to the loaders' workers too, as ^C at a terminal does."""
+
+    def _send(self, stage: str, trainer: Trainer, batch_idx: int) -> None:
+        if (stage, trainer.current_epoch, batch_idx) == (self.stage, self.epoch, self.batch):
+            for child in psutil.Process().children():
+                child.send_signal(getattr(signal, self.name))
+            # Time to die of it, for those that would.
+            time.sleep(0.3)
+        super()._send(stage, trainer, batch_idx)
 
 
 class DropoutNet(nn.Sequential):

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,8 @@ import typer
 from dlctl import __version__
 from dlctl.cli import complete, words
 from dlctl.errors import DlctlError, Interrupted, UsageError, disk_full
+from dlctl.runs import streams
+from dlctl.runs.stop import Stop
 
 # The commands that compose a config, and whose users may know Hydra's options.
 _COMPOSING = ("train", "debug", "eval", "predict", "show-config", "check", "sweep")
@@ -88,11 +89,24 @@ def main() -> None:
         # would be a tenth of the wait.
         gc.disable()
         os._exit(run([]))
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            # Closed by who started this: what is printed goes nowhere.
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - as long as the process
-    sys.exit(run(sys.argv[1:]))
+    streams.keep()
+    with Stop(early=True) as stop:
+        try:
+            code = run(sys.argv[1:])
+        except (Interrupted, KeyboardInterrupt) as error:
+            code = getattr(error, "exit_code", 130)
+        try:
+            # Not left to the interpreter, whose exit code for a failure says nothing.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            sys.stdout = None
+        except OSError as error:
+            code = code or _failed(error, sys.argv[1:], traceback=False)
+            sys.stdout = None
+        # Everything is recorded: from here on a signal has nothing to wait for.
+        stop.default()
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:

@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from dlctl import redact
 from dlctl.cli import logs
 from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
 from dlctl.project import Project, shown
-from dlctl.runs import record, store
+from dlctl.runs import manifest, record, store, workers
 from dlctl.runs.record import Run
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ def execute(
     from dlctl.composition import unused
 
     handed = {RUN_DIR: str(run.dir), CHECKPOINT: str(checkpoint or "")}
-    if not run.child and (torchruns := _torchruns_store()):
-        for name, value in handed.items():
-            torchruns.set(name, value)
     try:
         folder = chdir(run.dir) if unused.changes_folder(composed) else nullcontext()
         with record.record(run), _environment(unused.environment(composed) | handed), folder:
+            if not run.child and (torchruns := _torchruns_store()):
+                for name, value in handed.items():
+                    torchruns.set(name, value)
             config, public = composed.resolve(run.dir), composed.public(run.dir)
             with logs.to_run(run, composed, public):
                 _extras(run, public)
@@ -128,6 +129,14 @@ def _extras(run: Run, public: "DictConfig") -> None:
 
 def _failed(run: Run, error: Exception) -> RunFailed:
     """An exception that is not dlctl's own, in one line."""
+    if not (run.dir / manifest.FILE).is_file():
+        return record.deleted(run)
+    if workers.is_out_of_memory(error):
+        return RunFailed(
+            f"loader workers have no room in shared memory (/dev/shm{_size('/dev/shm')})",
+            hint="data.num_workers=0 needs none; or enlarge it (docker run --shm-size=8g)\n"
+            f"the traceback is in {shown(log_file(run))}",
+        )
     if full := disk_full(error):
         where = f" ({shown(full.filename)})" if isinstance(full.filename, str) else ""
         return RunFailed(
@@ -145,6 +154,13 @@ def _failed(run: Run, error: Exception) -> RunFailed:
         f"{type(error).__name__}: {text}{where}",
         hint=f"the traceback is in {shown(log_file(run))}; --traceback shows it here",
     )
+
+
+def _size(folder: str) -> str:
+    try:
+        return f", {shutil.disk_usage(folder).total / 1e6:.1f} MB"
+    except OSError:
+        return ""
 
 
 def log_file(run: Run) -> Path:

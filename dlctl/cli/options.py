@@ -105,6 +105,12 @@ Resume = Annotated[
         "--resume", metavar="RUN", help="Go on with a run, in its directory.", autocompletion=complete.runs
     ),
 ]
+TakeOver = Annotated[
+    bool,
+    typer.Option(
+        "--take-over", help="With --resume: the run's process died on a host or container that is gone."
+    ),
+]
 Storage = Annotated[
     str | None,
     typer.Option("--storage", metavar="URL|FILE", help="Holds the study: an Optuna URL or a journal file."),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from dlctl.cli import launch, options, render
 from dlctl.errors import ConfigError, Interrupted, NotFoundError, Pruned, UsageError, raise_all
 from dlctl.project import Project, shown
-from dlctl.runs import origin, record, store
+from dlctl.runs import lock, origin, process, record, store
 from dlctl.runs.manifest import Kind
 from dlctl.runs.record import Run
 
@@ -26,6 +26,7 @@ def command(
     weights: options.Weights = None,
     weights_partial: options.WeightsPartial = False,
     resume: options.Resume = None,
+    take_over: options.TakeOver = False,
     trust: options.TrustCheckpoint = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -47,7 +48,9 @@ def command(
     if weights_partial:
         lines.append("++weights_partial=true")
     if resume is not None:
-        go_on(resume, lines, trust=trust, dry_run=dry_run, as_json=json)
+        go_on(resume, lines, take_over=take_over, trust=trust, dry_run=dry_run, as_json=json)
+    elif take_over:
+        raise UsageError("--take-over goes with --resume", hint="see dlctl train --help")
     else:
         new(lines, ckpt=ckpt, trust=trust, dry_run=dry_run, as_json=json)
 
@@ -82,11 +85,16 @@ def new(lines: list[str], *, ckpt: Path | None, trust: bool = False, dry_run: bo
     _train(run, composed, checkpoint, trust=trust, as_json=as_json)
 
 
-def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as_json: bool) -> None:
+def go_on(
+    name: str,
+    lines: list[str],
+    *,
+    take_over: bool = False,
+    trust: bool = False,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Go on with a run, in its directory, from its last checkpoint."""
-    from dlctl.composition import reuse
-    from dlctl.composition.compose import load
-
     project = Project.find()
     if launch.is_child():
         _train(*launch.inherited(project), trust=trust, as_json=False)
@@ -94,11 +102,44 @@ def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as
     run = store.find(project, name)
     if run.manifest.kind not in ("train", "debug"):
         raise UsageError(f"{run.id} is no training: it is '{run.manifest.kind}'")
-    if run.manifest.status == "running":
-        pid = run.manifest.process.get("pid")
-        raise UsageError(f"{run.id} is still running (process {pid} on {run.manifest.host})")
     # A checkpoint names its run; then that one is meant.
     named = Path(name).absolute() if Path(name).is_file() else None
+    # Taken before the status is read: of two that go on at once, the second must not see the old one.
+    lock.acquire(run.dir)
+    try:
+        run = store.open_run(run.dir)
+        _refuse_running(run, take_over)
+        _go_on(run, lines, project, named, trust=trust, dry_run=dry_run, as_json=as_json)
+    finally:
+        lock.release(run.dir)
+
+
+def _refuse_running(run: Run, take_over: bool) -> None:
+    """Refuse a run that is running, or may be running on another host."""
+    facts = run.manifest
+    if facts.status != "running" or (take_over and facts.host != process.host()):
+        return
+    hint = None
+    if facts.host != process.host():
+        hint = f"if that host or container is gone: dlctl train --resume {run.name} --take-over"
+    raise UsageError(
+        f"{run.id} is still running (process {facts.process.get('pid')} on {facts.host})", hint=hint
+    )
+
+
+def _go_on(
+    run: Run,
+    lines: list[str],
+    project: Project,
+    named: Path | None,
+    *,
+    trust: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from dlctl.composition import reuse
+    from dlctl.composition.compose import load
+
     checkpoint = named or run.checkpoint("last") or run.checkpoint("best")
     if checkpoint is None:
         raise NotFoundError(f"{run.id} has no checkpoint to go on from", hint=launch.start_again(run))

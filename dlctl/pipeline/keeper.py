@@ -3,7 +3,10 @@
 import atexit
 import logging
 import math
+import multiprocessing
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from dlctl.pipeline import (
 from dlctl.pipeline.lightning_adapter import callbacks_of
 from dlctl.pipeline.module_state import ChangedAttributes
 from dlctl.pipeline.resumable_loaders import TrackedLoader
+from dlctl.runs import streams, workers
 from dlctl.runs.record import Run
 
 log = logging.getLogger(__name__)
@@ -137,8 +141,11 @@ class Keeper(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the training loaders resumable as soon as Lightning has them."""
-        # A process that Lightning spawned has a console of its own, on stdout.
+        if _is_spawned():
+            streams.keep()
+        # A process that Lightning spawned has a console of its own, on stdout, and protects nothing yet.
         rich.reconfigure(stderr=True)
+        workers.protect()
         if distributed.is_available() and distributed.is_initialized():
             # Lightning leaves it to the end of the process, whose threads may still be talking then.
             atexit.register(_leave_group)
@@ -270,6 +277,10 @@ class Keeper(Callback):
 
     # -- stopping -----------------------------------------------------------------------------
 
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the signals from here on: in several processes Lightning's handler waits for the others."""
+        self._run.stop.install()
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals: Lightning's handlers end a run without a checkpoint."""
         self._run.stop.install()
@@ -322,8 +333,13 @@ class Keeper(Callback):
         return asked
 
     def _stop(self, trainer: Trainer) -> None:
-        import signal
-
+        requested = self._run.stop.requested or 0
+        if trainer.world_size > 1:
+            # The signal may have reached only one of the ranks.
+            highest = trainer.strategy.reduce(
+                torch.tensor(requested, device=trainer.strategy.root_device), reduce_op="max"
+            )
+            requested = int(highest)
         if not getattr(trainer, "fast_dev_run", False):
             path = self._run.dir / "checkpoints" / "last.ckpt"
             for callback in trainer.checkpoint_callbacks:
@@ -334,7 +350,10 @@ class Keeper(Callback):
                         callback.last_model_path = str(path)
             trainer.save_checkpoint(path)
             self._note(trainer, last=path)
-        raise Interrupted(self._run.stop.requested or signal.SIGINT)
+        if _is_spawned():
+            # Its process would print the traceback of any other exception.
+            sys.exit(128 + (requested or signal.SIGINT))
+        raise Interrupted(requested or signal.SIGINT)
 
     def _note(self, trainer: Trainer, last: Path | None = None) -> None:
         """Write the metrics and the checkpoints so far into the manifest."""
@@ -408,6 +427,11 @@ def _logger_ids(trainer: Trainer) -> dict[str, str]:
 
 def _nothing(*_: Any, **__: Any) -> None:
     """Stands in for a hook that is called at another moment."""
+
+
+def _is_spawned() -> bool:
+    """Whether Lightning started this process with multiprocessing, as one rank."""
+    return multiprocessing.parent_process() is not None
 
 
 def _leave_group() -> None:

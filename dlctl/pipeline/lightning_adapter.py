@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:
@@ -98,6 +99,12 @@ def call_before(owner: Any, method: str, function: Callable[[], None]) -> None:
         return original(*args, **kwargs)
 
     setattr(owner, method, both)
+
+
+def spawned_rank_signaller(trainer: Trainer) -> Callable[[int], None] | None:
+    """What sends a signal to the ranks that Lightning spawns; None if it spawns none."""
+    launcher = trainer.strategy.launcher
+    return launcher.kill if isinstance(launcher, _MultiProcessingLauncher) else None
 
 
 def call_after(owner: Any, method: str, function: Callable[[], None]) -> None:

@@ -1,6 +1,8 @@
 """Train as a config says, then test the best checkpoint."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from omegaconf import DictConfig
 
 from dlctl.errors import ConfigError, Interrupted, Pruned
-from dlctl.pipeline import build, checkpoints, keeper, own, restore, weights
+from dlctl.pipeline import build, checkpoints, keeper, lightning_adapter, own, restore, weights
 from dlctl.pipeline.keeper import Metrics
 from dlctl.pipeline.relay import Relay, Report
 from dlctl.runs import manifest
@@ -107,20 +109,48 @@ def _fit(
     checkpoint: Path | None,
     run: Run,
 ) -> None:
+    with _ranks_of(trainer, run):
+        try:
+            trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
+        except Exception as error:
+            raise _configured_wrong(error) or error from None
+
+
+@contextmanager
+def _ranks_of(trainer: Trainer, run: Run) -> Iterator[None]:
+    """Let ranks that Lightning spawns stop as this process does that waits for them.
+
+    They save the checkpoint and note metrics and checkpoints in the manifest, all this process knows.
+    """
+    forward = lightning_adapter.spawned_rank_signaller(trainer)
+    if forward is None:
+        yield
+        return
+    run.stop.forward, run.stop.graceful = forward, True
     try:
-        trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
-    except Exception as error:
-        if run.manifest.trial and (known := manifest.read(run.dir)).status == "pruned":
-            # The ranks that were spawned have ended, and have noted more than this process knows.
-            run.manifest = known
+        yield
+    except Exception:
+        if run.stop.requested is not None:
+            raise Interrupted(run.stop.requested) from None
+        if manifest.read(run.dir).status == "pruned":
             raise Pruned("as its ranks were told") from None
-        raise _configured_wrong(error) or error from None
+        raise
+    finally:
+        run.stop.forward, run.stop.graceful = None, False
+        run.manifest = manifest.read(run.dir)
 
 
 def _configured_wrong(error: BaseException) -> ConfigError | None:
-    """Lightning's own complaint about settings, which is about the config."""
+    """What Lightning or torch rejects in a setting, as an error of the config."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+    # Of a rank that Lightning spawned, only the text arrives here.
+    if "SyncBatchNorm layers only work with" in str(error):
+        return ConfigError(
+            "SyncBatchNorm layers need GPUs",
+            hint="on a CPU: trainer.sync_batchnorm=false",
+            key="trainer.sync_batchnorm",
+        )
     if not isinstance(error, MisconfigurationException):
         return None
     return ConfigError(" ".join(str(error).split()), hint="look at trainer and callbacks")

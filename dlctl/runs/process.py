@@ -1,4 +1,4 @@
-"""Processes that can be recognised again: ids are given out anew, the time of the start tells them apart."""
+"""Processes that can be recognised: ids are reused, the time of the start tells them apart."""
 
 import os
 import socket
@@ -6,17 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def host() -> str:
+    """The name of this host; a container has one of its own."""
+    return socket.gethostname()
+
+
 def identity() -> dict[str, Any]:
     """``{"host", "process": {"pid", "started"}}`` of this process, seconds since the epoch."""
     import psutil
 
     started = psutil.Process().create_time()
-    return {"host": socket.gethostname(), "process": {"pid": os.getpid(), "started": started}}
+    return {"host": host(), "process": {"pid": os.getpid(), "started": started}}
 
 
-def is_gone(host: str, process: Mapping[str, Any]) -> bool:
-    """Whether a process of this host is no more; of other hosts nothing is known."""
-    if host != socket.gethostname():
+def is_gone(where: str, process: Mapping[str, Any]) -> bool:
+    """Whether a process of this host has ended; of other hosts nothing is known."""
+    if where != host():
         return False
     import psutil
 

@@ -2,6 +2,8 @@
 
 import os
 import platform
+import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -13,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from dlctl import redact
-from dlctl.errors import ConfigError, Interrupted, Pruned, disk_full
+from dlctl.errors import ConfigError, Interrupted, Pruned, RunFailed, disk_full
 from dlctl.project import Project, shown
-from dlctl.runs import git, manifest, origin
-from dlctl.runs.manifest import Kind, Manifest
+from dlctl.runs import git, lock, manifest, origin
+from dlctl.runs.manifest import Kind, Manifest, Status
 from dlctl.runs.process import identity as process_identity
 from dlctl.runs.stop import Stop
 
@@ -48,9 +50,15 @@ class Run:
     _since: float = field(default_factory=time.monotonic)
 
     def note(self, **facts: Any) -> None:
-        """Add facts to the manifest, on disk at once."""
+        """Add facts to the manifest, on disk at once.
+
+        Raises:
+            RunFailed: the run directory has been deleted.
+        """
         self.manifest = self.manifest.with_(**facts)
         if not self.child:
+            if not (self.dir / manifest.FILE).is_file():
+                raise deleted(self)
             manifest.write(self.dir, self.manifest)
 
     @property
@@ -94,6 +102,14 @@ class Run:
         return found if isinstance(found, str) else None
 
 
+def deleted(run: Run) -> RunFailed:
+    """The error of a run whose directory has been deleted meanwhile."""
+    return RunFailed(
+        f"the run directory {shown(run.dir)} was deleted while the run was going on",
+        hint="nothing of the run is kept: start it again",
+    )
+
+
 def start(
     project: Project,
     composed: "Composed",
@@ -105,6 +121,8 @@ def start(
 ) -> Run:
     """Create the run's directory and everything in it that is known before it runs.
 
+    Signals are held from here on until `record` handles them.
+
     Args:
         project: to which it belongs.
         composed: its config.
@@ -113,7 +131,31 @@ def start(
         own: its config is of the user's own making, and may be used again without asking.
         facts: more for the manifest.
     """
-    directory = _create(wanted or composed.run_dir())
+    stop = Stop()
+    stop.hold()
+    directory = None
+    try:
+        directory = _create(wanted or composed.run_dir())
+        lock.acquire(directory)
+        return _written(project, composed, kind, directory, stop, own, facts)
+    except BaseException:
+        stop.restore()
+        if directory is not None:
+            lock.release(directory)
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _written(
+    project: Project,
+    composed: "Composed",
+    kind: Kind,
+    directory: Path,
+    stop: Stop,
+    own: bool,
+    facts: dict[str, Any],
+) -> Run:
+    """Write what is known of a run into its directory."""
     config = composed.public(directory)
     identity = Manifest(
         id=directory.name,
@@ -131,7 +173,7 @@ def start(
         main_metric=_first(config.get("optimized_metric")),
         **{**process_identity(), **facts},
     )
-    run = Run(directory, identity)
+    run = Run(directory, identity, stop)
     manifest.write(directory, identity)
     _save(composed, directory, config, own)
     if identity.git and identity.git["dirty"] and (patch := git.diff(project.root)):
@@ -156,9 +198,10 @@ def resume(run: Run, composed: "Composed | None" = None) -> None:
     """Make this process the one that runs it.
 
     Args:
-        run: not running.
+        run: not running; signals are held from here on until `record` handles them.
         composed: its new config, if that has changed; the one before is kept beside it.
     """
+    run.stop.hold()
     facts: dict[str, Any] = {"status": "running", "ended": None, "error": None, **process_identity()}
     # The checkpoints are going to be written again, and the run may be killed before it notes their hashes.
     names = {which: name for which, name in run.manifest.checkpoints.items() if which != "sha256"}
@@ -183,22 +226,46 @@ def _save(composed: "Composed", directory: Path, public: "DictConfig", own: bool
 
 @contextmanager
 def record(run: Run) -> Iterator[Run]:
-    """Write down how the run ends, whatever ends it."""
+    """Record how the run ends, whatever ends it.
+
+    Raises:
+        Interrupted: a signal ended it, or came before it failed.
+    """
+    from dlctl.runs import workers
+
     before = run.manifest.duration_s or 0.0
     run._since = time.monotonic()
-    try:
-        with run.stop:
+    with run.stop, workers.protected():
+        try:
+            # A signal may have come while the run was created.
+            run.stop.release()
             yield run
-    except BaseException as error:
-        status = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
-        status = "pruned" if isinstance(error, Pruned) else status
-        cause = disk_full(error) or error
-        told = {"type": type(cause).__name__, "message": redact.text(str(cause))}
-        # With a full disk even this may not be written; the run is shown as lost then.
-        with suppress(OSError):
-            _finish(run, before, status=status, error=None if status == "pruned" else told)
-        raise
-    _finish(run, before, status="done", error=None)
+        except BaseException as error:
+            # A second ^C must not leave the manifest at `running`.
+            run.stop.hold()
+            status, reason = _outcome(run, error)
+            # With a full disk or without its directory even this may not be written.
+            with suppress(OSError, RunFailed):
+                _finish(run, before, status=status, error=reason)
+            if status == "interrupted" and not isinstance(error, Interrupted):
+                raise Interrupted(run.stop.requested or signal.SIGINT) from error
+            raise
+        else:
+            run.stop.hold()
+            _finish(run, before, status="done", error=None)
+        finally:
+            lock.release(run.dir)
+
+
+def _outcome(run: Run, error: BaseException) -> tuple[Status, dict[str, str] | None]:
+    """The status of a run that an exception ends, and the reason for the manifest."""
+    if isinstance(error, Pruned):
+        return "pruned", None
+    cause = disk_full(error) or error
+    reason = {"type": type(cause).__name__, "message": redact.text(str(cause))}
+    # A signal that reaches other processes too, ranks or those of a pool, ends this one by their failure.
+    stopped = isinstance(error, Interrupted | KeyboardInterrupt) or run.stop.requested is not None
+    return "interrupted" if stopped else "failed", reason
 
 
 def _finish(run: Run, before: float, **facts: Any) -> None:

@@ -1,13 +1,21 @@
 import csv
 import json
+import multiprocessing
+import os
 import shutil
 import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from dlctl.errors import UsageError
+from dlctl.runs import lock
 from tests.conftest import QUIET, Dlctl
 
 # Ten batches an epoch, five of validation, three epochs; every step draws random numbers.
@@ -95,6 +103,38 @@ def test_interrupted_and_resumed_run_ends_as_if_nothing_had_happened(
     assert dlctl("runs", "show", "last", "--json").json["status"] == "done"
 
 
+@pytest.mark.parametrize(
+    ("name", "moment", "code"),
+    [
+        ("SIGINT", ("train", 1, 4), 130),
+        ("SIGTERM", ("val", 1, 2), 143),
+        ("SIGHUP", ("train", 0, 0), 129),
+        ("SIGUSR1", ("train", 2, 9), 138),
+        ("SIGQUIT", ("train", 1, 9), 131),
+    ],
+    ids=str,
+)
+def test_signal_to_a_process_and_its_loader_workers_loses_nothing(
+    dlctl: Dlctl,
+    uninterrupted: dict[tuple[str, ...], Any],
+    name: str,
+    moment: tuple[str, int, int],
+    code: int,
+) -> None:
+    words = ("data.num_workers=2",)
+    metrics, table = reference(uninterrupted, dlctl, words)
+    group = stop(name, *moment).replace("SendSignal", "SignalGroup")
+    dlctl.train(*SMALL, *words, group, code=code)
+    directory = dlctl.run_dir()
+    facts = json.loads((directory / "run.json").read_text())
+    assert (facts["status"], facts["error"]["message"]) == ("interrupted", name)
+    assert not list(directory.rglob("*.tmp"))
+    assert not multiprocessing.active_children()
+    report = dlctl.train("--resume", directory.name, "~callbacks.stop", "--json").json
+    assert report["metrics"] == pytest.approx(metrics, abs=1e-6)
+    assert rows(directory) == table
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGKILL", -9)])
 def test_signal_to_the_process_loses_nothing(
     dlctl: Dlctl, example: dict[str, Any], name: str, code: int
@@ -136,6 +176,10 @@ def test_second_signal_stops_at_once(dlctl: Dlctl) -> None:
     for line in process.stderr:
         if "again to stop at once" in line:
             break
+    # Signals within a second are one request: launchers and `timeout` send them to a process and its group.
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.2)
+    assert process.poll() is None
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
@@ -208,3 +252,87 @@ def test_run_that_is_going_on_cannot_be_resumed(dlctl: Dlctl) -> None:
     assert dlctl("runs", "list", "--json").json["runs"][0]["status"] == "lost"
     result = dlctl.train("--resume", "last", code=4)
     assert "has no checkpoint to go on from\n  start it again: dlctl train" in result.err
+
+
+def edit(directory: Path, **facts: Any) -> None:
+    file = directory / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | facts))
+
+
+def test_run_of_a_host_that_is_gone_is_taken_over_when_asked(
+    dlctl: Dlctl, uninterrupted: dict[tuple[str, ...], Any]
+) -> None:
+    metrics, table = reference(uninterrupted, dlctl, ())
+    dlctl.train(*SMALL, stop("SIGINT", "train", 1, 4), code=130)
+    directory = dlctl.run_dir()
+    words = ("--resume", directory.name, "~callbacks.stop")
+    edit(directory, status="running", host="box-1", process={"pid": 7, "started": 1.0})
+    assert dlctl.train(*words, code=2).err == (
+        f"error: {directory.name} is still running (process 7 on box-1)\n"
+        f"  if that host or container is gone: dlctl train --resume {directory.name} --take-over\n"
+    )
+    # Whoever holds the lock runs on this machine, whatever its host is called.
+    code = f"from pathlib import Path; from dlctl.runs import lock; lock.acquire(Path({str(directory)!r}))"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"{code}; print(flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    try:
+        refused = dlctl.train(*words, "--take-over", code=2).err
+        assert f"is still running (process {holder.pid} on {socket.gethostname()})\n" in refused
+    finally:
+        holder.kill()
+        holder.wait()
+    alive = {"pid": os.getpid(), "started": psutil.Process().create_time()}
+    edit(directory, host=socket.gethostname(), process=alive)
+    assert "is still running" in dlctl.train(*words, "--take-over", code=2).err
+    edit(directory, host="box-1")
+    report = dlctl.train(*words, "--take-over", "--json").json
+    assert report["metrics"] == pytest.approx(metrics, abs=1e-6)
+    assert rows(directory) == table
+    assert "goes with --resume" in dlctl.train("--take-over", code=2).err
+
+
+def test_run_is_lost_when_another_process_has_its_id(dlctl: Dlctl) -> None:
+    dlctl.train(*SMALL, stop("SIGINT", "train", 1, 4), code=130)
+    reused = {"pid": os.getpid(), "started": psutil.Process().create_time() - 60}
+    edit(dlctl.run_dir(), status="running", process=reused)
+    assert dlctl("runs", "show", "last", "--json").json["status"] == "lost"
+    assert dlctl.train("--resume", "last", "~callbacks.stop", "--json").json["status"] == "done"
+
+
+def test_of_two_that_resume_a_run_at_once_one_is_refused(
+    dlctl: Dlctl, uninterrupted: dict[tuple[str, ...], Any]
+) -> None:
+    metrics, table = reference(uninterrupted, dlctl, ())
+    dlctl.train(*SMALL, stop("SIGINT", "train", 1, 4), code=130)
+    directory = dlctl.run_dir()
+    words = ("train", "--resume", directory.name, "~callbacks.stop", "--json", *QUIET)
+    both = [dlctl.start(*words) for _ in range(2)]
+    ends = {each.returncode: (each, *out) for each in both for out in [each.communicate(timeout=240)]}
+    assert set(ends) == {0, 2}
+    refused = json.loads(ends[2][1])["error"]["message"]
+    assert refused == (
+        f"{directory.name} is still running (process {ends[0][0].pid} on {socket.gethostname()})"
+    )
+    assert json.loads(ends[0][1])["metrics"] == pytest.approx(metrics, abs=1e-6)
+    assert rows(directory) == table
+
+
+def test_lock_ends_with_its_process_and_not_with_its_loader_workers(tmp_path: Path) -> None:
+    lock.acquire(tmp_path)
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,), daemon=True)
+    worker.start()
+    lock.release(tmp_path)
+    try:
+        # Another open file: of one process too, only one holds the lock.
+        lock.acquire(tmp_path)
+        with pytest.raises(UsageError, match=f"process {os.getpid()} on"):
+            lock.acquire(tmp_path)
+    finally:
+        lock.release(tmp_path)
+        worker.kill()
+        worker.join()

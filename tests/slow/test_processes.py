@@ -3,12 +3,16 @@
 import csv
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -68,7 +72,161 @@ def test_ddp_simulated_on_the_cpu(dlctl: Dlctl) -> None:
     assert state["epoch"] == 2
 
 
-@pytest.mark.parametrize("trainer", [DDP, ("trainer=ddp_sim",)], ids=["ddp", "ddp_sim"])
+RANKS = pytest.mark.parametrize("trainer", [DDP, ("trainer=ddp_sim",)], ids=["ddp", "ddp_sim"])
+
+
+def start_group(dlctl: Dlctl, *words: str) -> "subprocess.Popen[str]":
+    """Start a training in a process group of its own, and wait for the end of its second epoch."""
+    process = dlctl.start("train", *SHORT, "trainer.max_epochs=100", *words, start_new_session=True)
+    wait_for_epoch(process)
+    return process
+
+
+def wait_for_epoch(process: "subprocess.Popen[str]") -> None:
+    assert process.stderr is not None
+    next(line for line in process.stderr if line.startswith("epoch   2/"))
+
+
+def group_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    found = psutil.process_iter(["status"])
+    return [
+        each
+        for each in found
+        if each.info["status"] != psutil.STATUS_ZOMBIE and os.getsid(each.pid) == process.pid
+    ]
+
+
+def manifest(dlctl: Dlctl) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((dlctl.run_dir() / "run.json").read_text())
+    return found
+
+
+@RANKS
+def test_signal_to_a_group_of_ranks_is_recorded(dlctl: Dlctl, trainer: tuple[str, ...]) -> None:
+    process = start_group(dlctl, *trainer)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    facts = manifest(dlctl)
+    assert (facts["status"], facts["error"]["message"]) == ("interrupted", "SIGINT")
+    assert (dlctl.run_dir() / facts["checkpoints"]["last"]).is_file()
+    assert 0 < facts["metrics"]["val/acc"] < 1
+    assert not group_of(process)
+
+
+@RANKS
+def test_killed_rank_fails_the_run_and_keeps_what_was_noted(dlctl: Dlctl, trainer: tuple[str, ...]) -> None:
+    process = start_group(dlctl, *trainer)
+    ranks = psutil.Process(process.pid).children()
+    ranks = [each for each in ranks if "resource_tracker" not in " ".join(each.cmdline())]
+    ranks[-1].kill()
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 1, err
+    facts = manifest(dlctl)
+    assert facts["status"] == "failed"
+    assert 0 < facts["metrics"]["val/acc"] < 1
+    for which in ("best", "last"):
+        assert (dlctl.run_dir() / facts["checkpoints"][which]).is_file()
+    assert not group_of(process)
+
+
+def test_signal_to_torchrun_is_recorded_as_what_it_is(dlctl: Dlctl) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    process = subprocess.Popen(
+        [*torchrun, "-m", "dlctl", "train", *DDP, *SHORT, "trainer.max_epochs=100"],
+        cwd=dlctl.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for_epoch(process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=90)
+    facts = manifest(dlctl)
+    assert (facts["status"], facts["error"]["message"]) == ("interrupted", "SIGINT")
+
+
+@RANKS
+def test_batch_norm_that_needs_gpus_names_the_setting(dlctl: Dlctl, trainer: tuple[str, ...]) -> None:
+    result = dlctl.process("train", *trainer, "trainer.sync_batchnorm=true", *SHORT, code=3)
+    assert "error: SyncBatchNorm layers need GPUs\n  on a CPU: trainer.sync_batchnorm=false\n" in result.err
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_signal_at_any_moment_of_the_start_is_recorded(dlctl: Dlctl, name: str) -> None:
+    expected = 128 + getattr(signal, name)
+    for delay in (0.02, 0.1, 0.3, 0.6, 1, 1.5, 2, 2.5, 3, 4, 5, 6):
+        words = ("--exp", "example", "data.num_workers=2", "trainer.max_epochs=100", *QUIET)
+        process = dlctl.start("train", *words, start_new_session=True)
+        time.sleep(delay)
+        os.killpg(process.pid, getattr(signal, name))
+        _, err = process.communicate(timeout=90)
+        # Before the interpreter has run a line, the signal ends it by default.
+        assert process.returncode in (expected, -getattr(signal, name)), (delay, err)
+        assert "Traceback" not in err
+        assert not [line for line in err.splitlines() if line.startswith("error:")]
+        for file in list(dlctl.root.rglob("run.json")):
+            assert json.loads(file.read_text())["status"] == "interrupted", delay
+            assert not list(file.parent.rglob("*.tmp"))
+            shutil.rmtree(file.parent)
+        assert not group_of(process)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_signal_to_a_group_with_loader_workers_loses_nothing(dlctl: Dlctl, name: str) -> None:
+    words = ("data.num_workers=2", "--json")
+    expected = dlctl.process("train", *SHORT, "trainer.max_epochs=6", *words).json["metrics"]
+    process = start_group(dlctl, *words)
+    os.killpg(process.pid, getattr(signal, name))
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 128 + getattr(signal, name), err
+    assert "Traceback" not in err
+    assert not list(dlctl.run_dir().rglob("*.tmp"))
+    assert not group_of(process)
+    resumed = dlctl.process("train", "--resume", "last", "trainer.max_epochs=6", *QUIET, "--json").json
+    assert resumed["metrics"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("end", ["2>&1 | head -1", "2>&-"])
+@pytest.mark.parametrize("trainer", [(), ("trainer=ddp_sim",)], ids=["one", "ddp_sim"])
+def test_closed_stderr_does_not_end_the_training(dlctl: Dlctl, end: str, trainer: tuple[str, ...]) -> None:
+    command = shlex.join([sys.executable, "-m", "dlctl", "train", *SHORT, *trainer])
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", f"{command} {end}"], cwd=dlctl.root)
+    assert done.returncode == 0
+    assert manifest(dlctl)["status"] == "done"
+    assert [row["epoch"] for row in rows(dlctl.run_dir())] == ["0", "1", "2", ""]
+
+
+def test_deleted_run_directory_ends_the_training_in_one_line(dlctl: Dlctl) -> None:
+    process = start_group(dlctl)
+    shutil.rmtree(dlctl.root / "logs", ignore_errors=True)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    errors = [line for line in err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert "was deleted while the run was going on" in errors[0]
+
+
+@pytest.mark.parametrize("size", ["1m", "4k"])
+def test_full_shared_memory_ends_in_one_line(dlctl: Dlctl, size: str) -> None:
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"]).returncode != 0:
+        pytest.skip("mounting a small /dev/shm needs root")
+    words = ("--seed", "1", "data.num_workers=2", "data.batch_size=256", *QUIET)
+    command = shlex.join([sys.executable, "-m", "dlctl", "train", *words])
+    small = f"mount -t tmpfs -o size={size} tmpfs /dev/shm && {command}"
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", small], cwd=dlctl.root, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert "no room in shared memory (/dev/shm, " in errors[0]
+    assert "data.num_workers=0" in done.stderr
+
+
+@RANKS
 def test_trials_of_several_processes_each(dlctl: Dlctl, trainer: tuple[str, ...]) -> None:
     report = dlctl.process("sweep", "seed=1,2", *trainer, *SHORT[2:], "--json").json
     assert [trial["state"] for trial in report["trials"]] == ["complete", "complete"]
