@@ -165,4 +165,4 @@ def interrupted(run: Run, error: Interrupted) -> None:
         render.note("no checkpoint was saved yet: start it again to train")
         return
     render.note(f"its last checkpoint is {shown(last)}")
-    render.console(stderr=True).print(f"to go on: {resume_command(run)}", markup=False)
+    render.line(f"to go on: {resume_command(run)}", stderr=True)

@@ -146,7 +146,7 @@ def best(
     if written is None:
         sweep_table.table(found, first, first)
         return
-    print(shown(written))
+    render.line(shown(written))
     if len(first) > 1:
         render.note(f"of {len(first)} trials that none beats, trial {first[0].number}")
     render.note(f"to train it: dlctl train --exp {as_experiment}")

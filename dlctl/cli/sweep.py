@@ -238,7 +238,7 @@ def _interrupted(sweep: "Sweep", study: "Study", error: Interrupted) -> None:
     done = f"{len(study.rows)} of {sweep.trials} trials are done"
     render.note(f"{error} stopped the search in {shown(sweep.dir)}: {done}")
     again = redact.text(shlex.join(words))
-    render.console(stderr=True).print(f"to go on: dlctl {again}", markup=False)
+    render.line(f"to go on: dlctl {again}", stderr=True)
 
 
 def _test(sweep: "Sweep", study: "Study") -> dict[str, Any]:

@@ -197,5 +197,5 @@ def _show(composed: "Composed", directory: Path, as_json: bool) -> None:
         config = OmegaConf.to_container(public)
         render.as_json({"dir": str(directory), "status": "dry-run", "config": config})
         return
-    print(OmegaConf.to_yaml(public), end="")
+    render.block(OmegaConf.to_yaml(public))
     render.note(f"would run in {shown(directory)}")
