@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
 from torch import Tensor, nn
 from torchmetrics import MaxMetric, MeanMetric
@@ -38,6 +39,17 @@ class SendSignal(Callback):
     def _send(self, stage: str, trainer: Trainer, batch_idx: int) -> None:
         if (stage, trainer.current_epoch, batch_idx) == (self.stage, self.epoch, self.batch):
             os.kill(os.getpid(), getattr(signal, self.name))
+
+
+class KillGroup(Callback):
+    """Kills a group of processes before one batch of training."""
+
+    def __init__(self, pid: int, epoch: int, batch: int) -> None:
+        self.pid, self.epoch, self.batch = pid, epoch, batch
+
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        if (trainer.current_epoch, batch_idx) == (self.epoch, self.batch):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class DropoutNet(nn.Sequential):
@@ -216,3 +228,41 @@ def write_data(folder: Path, names: dict[str, str]) -> None:
     tensors = {"inputs": torch.randn(40, 3), "targets": torch.arange(40) % 2}
     torch.save(tensors, folder / f"{names['tensors']}.pt")
     shutil.copytree(ENGLISH, folder / names["conllu"])
+
+
+class DyingLogger(Logger):
+    """A tracker that works for some calls of ``log_metrics`` and then fails in one way for good.
+
+    Args:
+        calls: how many of them work.
+        method: which call fails after that.
+        file: gets a line for every call.
+    """
+
+    name, version = "dying", "1"
+
+    def __init__(self, calls: int, method: str, file: str) -> None:
+        super().__init__()
+        self.calls, self.method, self.file = calls, method, file
+
+    def _note(self, method: str) -> None:
+        with open(self.file, "a") as stream:  # noqa: PTH123 - one write, appended whole
+            stream.write(f"{method}\n")
+        if method == self.method and self.calls <= 0:
+            raise ConnectionError(f"no answer from the \x1b[31mserver\nin {method}")
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        self.calls -= 1
+        self._note("log_metrics")
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        self._note("log_hyperparams")
+
+    def save(self) -> None:
+        self._note("save")
+
+    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
+        self._note("after_save_checkpoint")
+
+    def finalize(self, status: str) -> None:
+        self._note("finalize")
