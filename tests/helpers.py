@@ -1,11 +1,15 @@
 """What tests put into a training: a signal at a chosen moment, a module as the template writes it."""
 
+import logging
 import os
 import shutil
 import signal
 import time
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -266,3 +270,32 @@ class DyingLogger(Logger):
 
     def finalize(self, status: str) -> None:
         self._note("finalize")
+
+
+class Confiding(MNISTLitModule):
+    """Takes a secret as a hyperparameter and talks about it in every way that dlctl hears."""
+
+    def __init__(self, *, password: str, fails: bool = False, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.save_hyperparameters("password")
+        self.password, self.fails = password, fails
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        logging.getLogger("zoo").warning("the password is %s", self.password)
+        logging.getLogger("zoo").info({"password": self.password})
+        warnings.warn(f"http://me:{quote(self.password, safe='')}@host is old", stacklevel=1)
+        if self.fails:
+            raise ValueError(f"wrong password {self.password!r}")
+
+
+class ProcessTitles(Callback):
+    """Writes the command lines of all processes of this machine into a file."""
+
+    def __init__(self, file: str) -> None:
+        self.file = Path(file)
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        for each in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError), self.file.open("ab") as stream:
+                stream.write(each.read_bytes() + b"\n")

@@ -42,6 +42,8 @@ def guard(logger: T) -> T:
     if _is_mlflow(logger):
         for name, value in _MLFLOW.items():
             os.environ.setdefault(name, value)
+        # Each attempt has a warning of several lines; what counts is how it ends.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     for name in _CALLED:
         if callable(getattr(type(logger), name, None)):
             # A partial can be pickled, as launchers that spawn processes need; a closure cannot.
