@@ -77,7 +77,7 @@ def url_password(url: str) -> str | None:
 
 
 def tree(value: Any) -> Any:
-    """The same for every string in nested dicts and lists."""
+    """The same for every string in nested dicts and lists, keys included."""
     return _tree(value, _secrets())
 
 
@@ -85,7 +85,9 @@ def _tree(value: Any, secrets: Sequence[tuple[str, str]]) -> Any:
     if isinstance(value, str):
         return _text(value, secrets)
     if isinstance(value, dict):
-        return {key: _tree(item, secrets) for key, item in value.items()}
+        clean = {key: _tree(item, secrets) for key, item in value.items()}
+        return {_text(key, secrets) if isinstance(key, str) else key: item for key, item in clean.items()}
     if isinstance(value, list | tuple):
-        return [_tree(item, secrets) for item in value]
+        items = [_tree(item, secrets) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
     return value

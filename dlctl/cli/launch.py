@@ -9,6 +9,7 @@ from contextlib import chdir, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlctl import redact
 from dlctl.cli import logs
 from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
 from dlctl.project import Project, shown
@@ -47,7 +48,7 @@ def execute(
             torchruns.set(name, value)
     try:
         folder = chdir(run.dir) if unused.changes_folder(composed) else nullcontext()
-        with record.record(run), _environment(unused.environment(composed) | handed), folder:
+        with record.record(run), _environment(unused.environment(composed) | handed), folder, _public_argv():
             config, public = composed.resolve(run.dir), composed.public(run.dir)
             with logs.to_run(run, composed, public):
                 _extras(run, public)
@@ -110,6 +111,17 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _public_argv() -> Iterator[None]:
+    """Hide secrets in ``sys.argv``, which trackers send; ranks that are started take the run's own config."""
+    before = sys.argv
+    sys.argv = [*before[:1], *map(redact.text, before[1:])]
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def _extras(run: Run, public: "DictConfig") -> None:

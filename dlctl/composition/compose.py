@@ -79,7 +79,8 @@ class Composed:
     def _source(self) -> str:
         plain: Any = OmegaConf.to_container(self.full, resolve=False, enum_to_str=True)
         del plain["hydra"]
-        return redact.text(to_yaml(plain))
+        # Before it is dumped: YAML breaks long values into lines, where a secret would not be found.
+        return to_yaml(redact.tree(plain))
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -157,7 +158,7 @@ class Composed:
         folder.mkdir()
         hydra = OmegaConf.to_container(self.full.hydra, resolve=False, enum_to_str=True)
         for name, plain in {"hydra.yaml": {"hydra": hydra}, "overrides.yaml": list(self.overrides)}.items():
-            (folder / name).write_text(redact.text(to_yaml(plain)), encoding="utf-8")
+            (folder / name).write_text(to_yaml(redact.tree(plain)), encoding="utf-8")
         (folder / "config.yaml").write_text(self.source(), encoding="utf-8")
 
 
