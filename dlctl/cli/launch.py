@@ -13,7 +13,7 @@ from dlctl import redact
 from dlctl.cli import logs
 from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
 from dlctl.project import Project, shown
-from dlctl.runs import record, store
+from dlctl.runs import record, store, trusted
 from dlctl.runs.record import Run
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def execute(
             with logs.to_run(run, composed, public):
                 _extras(run, public)
                 logs.take_over_lightnings()
+                _warn_of_state_folder(run)
                 try:
                     # Lightning's own progress bars and the prints of a project go to stdout.
                     with redirect_stdout(sys.stderr):
@@ -113,6 +114,16 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _warn_of_state_folder(run: Run) -> None:
+    if run.manifest.kind not in ("train", "trial", "debug") or run.child or not (reason := trusted.failure()):
+        return
+    log.warning(
+        f"{trusted.folder()} cannot be used ({reason}), where dlctl notes which runs are yours: "
+        "eval, predict and --resume of this run will need --trust-checkpoint. "
+        "Make the folder writable for you alone, or set XDG_STATE_HOME to one that is."
+    )
+
+
 @contextmanager
 def _public_argv() -> Iterator[None]:
     """Hide secrets in ``sys.argv``, which trackers send; ranks that are started take the run's own config."""
@@ -140,10 +151,11 @@ def _failed(run: Run, error: Exception) -> RunFailed:
     """An exception that is not dlctl's own, in one line."""
     if full := disk_full(error):
         where = f" ({shown(full.filename)})" if isinstance(full.filename, str) else ""
-        return RunFailed(
-            f"cannot write{where}: {full.strerror}",
-            hint=f"make room; checkpoints saved before are whole\nto go on: {resume_command(run)}",
-        )
+        hint = "make room"
+        if run.manifest.kind in ("train", "debug"):
+            again = f"to go on: {resume_command(run)}" if run.checkpoint("last") else "start it again"
+            hint += f"; checkpoints saved before are whole\n{again}"
+        return RunFailed(f"cannot write{where}: {full.strerror}", hint=hint)
     frames = traceback.extract_tb(error.__traceback__)
     installed = f"{os.sep}site-packages{os.sep}"
     own = [frame for frame in frames if installed not in frame.filename] or frames
@@ -164,7 +176,16 @@ def log_file(run: Run) -> Path:
 
 def resume_command(run: Run) -> str:
     """How to go on with a run."""
-    return f"dlctl train --resume {run.id}"
+    from dlctl.cli import render
+
+    return render.command("train", "--resume", reference(run))
+
+
+def reference(run: Run) -> str:
+    """What names a run and no other: its id, or its directory where the config chose that."""
+    if run.manifest.kind == "trial":
+        return run.name
+    return run.id if run.dir.parent.name == "runs" else shown(run.dir)
 
 
 def interrupted(run: Run, error: Interrupted) -> None:

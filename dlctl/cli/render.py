@@ -77,6 +77,13 @@ def line(text: str, *, stderr: bool = False) -> None:
     print(terminal.one_line(text), file=sys.stderr if stderr else sys.stdout, flush=stderr)
 
 
+def command(*words: str) -> str:
+    """A command of dlctl as a shell takes it, without secrets."""
+    import shlex
+
+    return shlex.join(["dlctl", *map(redact.text, words)])
+
+
 def block(text: str) -> None:
     """Print lines, such as a config, with their ends of line; a pipe gets them unchanged."""
     print(terminal.block(text) if sys.stdout.isatty() else text, end="")

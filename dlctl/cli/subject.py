@@ -60,7 +60,7 @@ def subject(
         from dlctl.pipeline import checkpoints
 
         carried = checkpoints.read(checkpoint, trust=trust).get("dlctl", {})
-        own = OmegaConf.create(carried["config"]) if "config" in carried else None
+        own = _carried_config(checkpoint, carried["config"]) if "config" in carried else None
         said = redact.tree(list(carried.get("overrides", [])))
         mine = own is None or origin.carried_is_own(carried["config"], said)
     if not (mine or trust):
@@ -71,6 +71,21 @@ def subject(
     OmegaConf.update(composed.full, "ckpt_path", str(checkpoint), force_add=True)
     composed.resolve(composed.run_dir())
     return Subject(checkpoint, run.name if run else None, composed, mine)
+
+
+def _carried_config(checkpoint: Path, text: Any) -> Any:
+    """The config that travels in a checkpoint, which anybody may have written."""
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from dlctl.yaml_text import from_yaml
+
+    try:
+        return OmegaConf.create(from_yaml(text))
+    except (AttributeError, TypeError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise NotFoundError(f"cannot read the config in {shown(checkpoint)}: {reason}") from error
 
 
 def _find(project: Project, name: str, which: str) -> tuple[Path, Run | None]:

@@ -36,8 +36,8 @@ def report(
     lines = {}
     for row in best[:1]:
         lines["best"] = f"{sweep.study}/{row.number}"
-        lines["evaluate"] = f"dlctl eval {sweep.study}/{row.number}"
-        lines["experiment"] = f"dlctl study best {sweep.study} --as-experiment NAME"
+        lines["evaluate"] = render.command("eval", f"{sweep.study}/{row.number}")
+        lines["experiment"] = render.command("study", "best", sweep.study, "--as-experiment", "NAME")
     lines["sweep"] = shown(sweep.dir)
     if (sweep.dir / "report.html").is_file():
         lines["report"] = shown(sweep.dir / "report.html")

@@ -84,7 +84,7 @@ def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as
     if checkpoint is None:
         raise NotFoundError(
             f"{run.id} has no checkpoint to go on from",
-            hint="start it again: dlctl train " + " ".join(run.manifest.overrides),
+            hint="start it again: " + render.command("train", *run.manifest.overrides),
         )
     saved = load(project, run.dir / ".hydra")
     if not (trust or origin.is_own(run.dir / ".hydra")):
@@ -146,7 +146,7 @@ def report(run: Run, as_json: bool) -> None:
     lines = {"run": shown(run.dir)}
     if best := run.checkpoint("best"):
         lines["best"] = shown(best)
-        lines["evaluate"] = f"dlctl eval {run.id}"
+        lines["evaluate"] = render.command("eval", launch.reference(run))
     render.metrics(facts.metrics, lines)
 
 

@@ -25,9 +25,7 @@ def remember(folder: Path) -> None:
 
 def is_own(folder: Path) -> bool:
     """Whether all of what lies in a ``.hydra`` folder is the user's own."""
-    import yaml
-
-    with suppress(OSError, ValueError, TypeError, yaml.YAMLError):
+    with suppress(OSError, ValueError, NotFoundError):
         texts = [(folder / name).read_text(encoding="utf-8") for name in (_CONFIG, _HYDRA)]
         return _are_own([*texts, _line(overrides(folder))])
     return False
@@ -39,13 +37,14 @@ def carried_is_own(config: str, said: Sequence[str]) -> bool:
 
 
 def overrides(folder: Path) -> list[str]:
-    """The overrides that a ``.hydra`` folder tells; none if it tells none."""
-    import yaml
+    """The overrides that a ``.hydra`` folder tells; none if it tells none.
 
-    file = folder / _OVERRIDES
-    # Read as they are: they may hold interpolations.
-    said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else []
-    return list(map(str, said or []))
+    Raises:
+        NotFoundError: the file cannot be read, or does not hold a list.
+    """
+    from dlctl.yaml_text import read_overrides
+
+    return read_overrides(folder / _OVERRIDES)
 
 
 def foreign(what: str) -> NotFoundError:
