@@ -14,10 +14,10 @@ _SECRET_NAME = re.compile(
 )
 # A password may hold anything but white space and quotes. What begins with a port is none.
 _URL_PASSWORD = re.compile(
-    r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*):(?!\$\{|\d+(?:[/?#]|$))(?:(?!://)[^\s'\"])+@", re.IGNORECASE
+    r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@'\"]*):(?!\$\{|\d+(?:[/?#]|$))(?:(?!://)[^\s'\"])+@", re.IGNORECASE
 )
 # A token in the query or the fragment of a URL, as those of presigned ones: X-Amz-Signature=...
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"]+", re.IGNORECASE)
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s'\"]+", re.IGNORECASE)
 _URL_TOKEN = re.compile(
     r"([?&;#](?:[\w.-]*[_.-])?(?:[a-z]*key(?:[_-]?id)?|[a-z]*token|sig|signature|secret|password|passwd|pwd|pw|pat"
     r"|auth|authorization|credentials?|jwt)=)(?!\$\{)[^&;#\s'\"]+",

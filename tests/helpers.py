@@ -290,12 +290,16 @@ class Confiding(MNISTLitModule):
 
 
 class ProcessTitles(Callback):
-    """Writes the command lines of all processes of this machine into a file."""
+    """Writes the command lines of this process and of those that it has started into a file."""
 
     def __init__(self, file: str) -> None:
         self.file = Path(file)
 
-    def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        for each in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError), self.file.open("ab") as stream:
-                stream.write(each.read_bytes() + b"\n")
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        for each in (Path("/proc/self"), *Path("/proc").glob("[0-9]*")):
+            with suppress(OSError):
+                # Not those of tests that run beside this one.
+                parent = (each / "stat").read_text().rpartition(")")[2].split()[1]
+                if each.name == "self" or int(parent) == os.getpid():
+                    with self.file.open("ab") as stream:
+                        stream.write((each / "cmdline").read_bytes() + b"\n")

@@ -91,7 +91,7 @@ def test_secret_is_in_no_file_and_in_no_output(zoo: Dlctl) -> None:
     assert f"the password is ${{oc.env:{NAME}}}" in out
     run = zoo.run_dir().name
     printed(zoo, "train", *words, "+model.fails=true", code=1)
-    printed(zoo, "train", *words, "+model.fails=true", "--json", code=1)
+    printed(zoo, "train", *words, "+model.fails=true", "--json", "--traceback", code=1)
     printed(zoo, "train", *words, f"model.nothing='{SECRET}'", code=3)
     printed(zoo, "train", f"model={SECRET}", code=3)
     printed(zoo, "runs", "list")
