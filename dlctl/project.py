@@ -41,6 +41,8 @@ class Project:
         marked = (next((f for f in around if (f / mark).is_file()), None) for mark in (MARKER, _PRIMARY))
         root = next(filter(None, marked), None)
         found, root = root is not None, root or start
+        if found:
+            _check_dotenv(root / ".env")
         users = {name: os.environ.get(name) for name in _USERS}
         rootutils.set_root(root, dotenv=found, pythonpath=found)
         for name, value in users.items():
@@ -82,6 +84,26 @@ class Project:
             files = (file for file in (folder / group).glob(pattern) if file.is_file())
             found |= {file.relative_to(folder / group).with_suffix("").as_posix(): file for file in files}
         return dict(sorted(found.items()))
+
+
+def _check_dotenv(file: Path) -> None:
+    """Raise ConfigError for a file of environment variables that cannot be read."""
+    from dlctl.errors import ConfigError
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigError(f"cannot read {shown(file)}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{shown(file)}:{line}: byte {error.object[error.start]:#04x} is not UTF-8",
+            hint="save the file as UTF-8",
+        ) from None
+    if "\0" in text:
+        raise ConfigError(f"{shown(file)} holds a null byte", hint="save the file as UTF-8")
 
 
 # Where Hydra keeps its own configs, in its package.

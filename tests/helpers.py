@@ -1,15 +1,20 @@
 """What tests put into a training: a signal at a chosen moment, a module as the template writes it."""
 
+import logging
 import os
 import shutil
 import signal
 import time
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
 from torch import Tensor, nn
 from torchmetrics import MaxMetric, MeanMetric
@@ -51,6 +56,17 @@ class SignalGroup(SendSignal):
             # Time to die of it, for those that would.
             time.sleep(0.3)
         super()._send(stage, trainer, batch_idx)
+
+
+class KillGroup(Callback):
+    """Kills a group of processes before one batch of training."""
+
+    def __init__(self, pid: int, epoch: int, batch: int) -> None:
+        self.pid, self.epoch, self.batch = pid, epoch, batch
+
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        if (trainer.current_epoch, batch_idx) == (self.epoch, self.batch):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class DropoutNet(nn.Sequential):
@@ -229,3 +245,74 @@ def write_data(folder: Path, names: dict[str, str]) -> None:
     tensors = {"inputs": torch.randn(40, 3), "targets": torch.arange(40) % 2}
     torch.save(tensors, folder / f"{names['tensors']}.pt")
     shutil.copytree(ENGLISH, folder / names["conllu"])
+
+
+class DyingLogger(Logger):
+    """A tracker that works for some calls of ``log_metrics`` and then fails in one way for good.
+
+    Args:
+        calls: how many of them work.
+        method: which call fails after that.
+        file: gets a line for every call.
+    """
+
+    name, version = "dying", "1"
+
+    def __init__(self, calls: int, method: str, file: str) -> None:
+        super().__init__()
+        self.calls, self.method, self.file = calls, method, file
+
+    def _note(self, method: str) -> None:
+        with open(self.file, "a") as stream:  # noqa: PTH123 - one write, appended whole
+            stream.write(f"{method}\n")
+        if method == self.method and self.calls <= 0:
+            raise ConnectionError(f"no answer from the \x1b[31mserver\nin {method}")
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        self.calls -= 1
+        self._note("log_metrics")
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        self._note("log_hyperparams")
+
+    def save(self) -> None:
+        self._note("save")
+
+    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
+        self._note("after_save_checkpoint")
+
+    def finalize(self, status: str) -> None:
+        self._note("finalize")
+
+
+class Confiding(MNISTLitModule):
+    """Takes a secret as a hyperparameter and talks about it in every way that dlctl hears."""
+
+    def __init__(self, *, password: str, fails: bool = False, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.save_hyperparameters("password")
+        self.password, self.fails = password, fails
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        logging.getLogger("zoo").warning("the password is %s", self.password)
+        logging.getLogger("zoo").info({"password": self.password})
+        warnings.warn(f"http://me:{quote(self.password, safe='')}@host is old", stacklevel=1)
+        if self.fails:
+            raise ValueError(f"wrong password {self.password!r}")
+
+
+class ProcessTitles(Callback):
+    """Writes the command lines of this process and of those that it has started into a file."""
+
+    def __init__(self, file: str) -> None:
+        self.file = Path(file)
+
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        for each in (Path("/proc/self"), *Path("/proc").glob("[0-9]*")):
+            with suppress(OSError):
+                # Not those of tests that run beside this one.
+                parent = (each / "stat").read_text().rpartition(")")[2].split()[1]
+                if each.name == "self" or int(parent) == os.getpid():
+                    with self.file.open("ab") as stream:
+                        stream.write((each / "cmdline").read_bytes() + b"\n")

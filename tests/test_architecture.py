@@ -44,7 +44,7 @@ def imports(file: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "dlctl":
             names = [node.module] if node.module != "dlctl" else [f"dlctl.{a.name}" for a in node.names]
             found |= {str(name).split(".")[1] for name in names}
-    return found - {"errors", "extras", "files", "redact", "yaml_text", "__version__"}
+    return found - {"errors", "extras", "files", "redact", "terminal", "yaml_text", "__version__"}
 
 
 @pytest.mark.parametrize("part", ALLOWED)

@@ -155,7 +155,10 @@ def _failed(error: BaseException, argv: list[str], traceback: bool) -> int:
     if traceback:
         import traceback as tracebacks
 
-        tracebacks.print_exception(error)
+        from dlctl import redact, terminal
+
+        text = redact.text("".join(tracebacks.format_exception(error)))
+        print(terminal.block(text), end="", file=sys.stderr)
     if isinstance(error, Interrupted):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):

@@ -51,7 +51,7 @@ def _show(report: "Report", *, as_json: bool) -> None:
     count = len(report.faults)
     configs = f"{report.composed} config{'s' if report.composed != 1 else ''}"
     found = "no fault" if not count else "1 fault" if count == 1 else f"{count} faults"
-    print(f"{found} in {configs}" if report.composed else found)
+    render.line(f"{found} in {configs}" if report.composed else found)
 
 
 def _fact(fault: DlctlError) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Where ``parse-conllu`` writes: stdout, or a file that is whole or not there; packed if its name says so."""
 
+import codecs
 import os
 import shutil
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
+from dlctl import terminal
 from dlctl.cli import options
 from dlctl.errors import UsageError
 from dlctl.files import atomic_file
@@ -89,11 +91,35 @@ def target(name: str | None, *, whole: bool) -> "Iterator[IO[bytes]]":
         with SpooledTemporaryFile(_IN_MEMORY) as held:
             yield held
             held.seek(0)
-            shutil.copyfileobj(held, sys.stdout.buffer)
+            shutil.copyfileobj(held, _stdout())
         sys.stdout.buffer.flush()
     else:
-        yield sys.stdout.buffer
+        yield _stdout()
         sys.stdout.buffer.flush()
+
+
+def _stdout() -> "IO[bytes]":
+    """What takes results on stdout: byte for byte, but nothing that would steer a terminal."""
+    return _Escaped(sys.stdout.buffer) if sys.stdout.isatty() else sys.stdout.buffer  # type: ignore[return-value]
+
+
+class _Escaped:
+    """Escapes control characters on the way to a terminal.
+
+    Args:
+        stream: of the terminal.
+    """
+
+    def __init__(self, stream: "IO[bytes]") -> None:
+        self._stream = stream
+        # What is copied comes in pieces that may end within a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+
+    def write(self, data: bytes) -> int:
+        """Write UTF-8; ends of line may be those of Windows."""
+        text = self._decoder.decode(data).replace("\r\n", "\n")
+        self._stream.write(terminal.block(text).encode())
+        return len(data)
 
 
 def _descriptor(path: Path) -> int | None:

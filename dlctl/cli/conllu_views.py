@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from dlctl import terminal
 from dlctl.cli import render
 from dlctl.data.conllu_export import Piece
 from dlctl.data.conllu_summary import Summary, in_order
@@ -45,7 +46,7 @@ class LineWriter(Writer):
 
 def plain_line(line: Line) -> str:
     """A line without styles."""
-    return "".join(text for text, _ in line).rstrip() + "\n"
+    return terminal.one_line("".join(text for text, _ in line).rstrip()) + "\n"
 
 
 def _styled(line: Line) -> "Text":
@@ -182,8 +183,10 @@ def _features(total: Summary, width: int | None) -> Iterator[Line]:
     names = max(map(len, feats))
     wide = max(len(f"{values.total():,}") for values in feats.values())
     for name, values in feats.items():
-        told = ", ".join(f"{value} {count:,}".replace(" ", "\xa0") for value, count in in_order(values))
-        begin = f"{name:<{names}} {values.total():>{wide},}  "
+        told = ", ".join(
+            f"{clean(value)} {count:,}".replace(" ", "\xa0") for value, count in in_order(values)
+        )
+        begin = f"{clean(name):<{names}} {values.total():>{wide},}  "
         room = None if width is None else max(width - len(begin), 20)
         lines = textwrap.wrap(told, room, break_on_hyphens=False) if room else [told]
         for number, line in enumerate(lines):

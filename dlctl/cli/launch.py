@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shlex
 import shutil
 import sys
 import traceback
@@ -15,7 +14,7 @@ from dlctl import redact
 from dlctl.cli import logs
 from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
 from dlctl.project import Project, shown
-from dlctl.runs import manifest, record, store, workers
+from dlctl.runs import manifest, record, store, trusted, workers
 from dlctl.runs.record import Run
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def execute(
     handed = {RUN_DIR: str(run.dir), CHECKPOINT: str(checkpoint or "")}
     try:
         folder = chdir(run.dir) if unused.changes_folder(composed) else nullcontext()
-        with record.record(run), _environment(unused.environment(composed) | handed), folder:
+        with record.record(run), _environment(unused.environment(composed) | handed), folder, _public_argv():
             if not run.child and (torchruns := _torchruns_store()):
                 for name, value in handed.items():
                     torchruns.set(name, value)
@@ -55,6 +54,7 @@ def execute(
             with logs.to_run(run, composed, public):
                 _extras(run, public)
                 logs.take_over_lightnings()
+                _warn_of_state_folder(run)
                 try:
                     # Lightning's own progress bars and the prints of a project go to stdout.
                     with redirect_stdout(sys.stderr):
@@ -115,6 +115,27 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _warn_of_state_folder(run: Run) -> None:
+    if run.manifest.kind not in ("train", "trial", "debug") or run.child or not (reason := trusted.failure()):
+        return
+    log.warning(
+        f"{trusted.folder()} cannot be used ({reason}), where dlctl notes which runs are yours: "
+        "eval, predict and --resume of this run will need --trust-checkpoint. "
+        "Make the folder writable for you alone, or set XDG_STATE_HOME to one that is."
+    )
+
+
+@contextmanager
+def _public_argv() -> Iterator[None]:
+    """Hide secrets in ``sys.argv``, which trackers send; ranks that are started take the run's own config."""
+    before = sys.argv
+    sys.argv = [*before[:1], *map(redact.text, before[1:])]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
 def _extras(run: Run, public: "DictConfig") -> None:
     from dlctl.utils.rich_utils import enforce_tags, print_config_tree
 
@@ -170,8 +191,9 @@ def log_file(run: Run) -> Path:
 
 def start_again(run: Run) -> str:
     """How to start a run again that has no checkpoint."""
-    words = [redact.text(word) for word in run.manifest.overrides]
-    return f"start it again: {shlex.join(['dlctl', 'train', *words])}"
+    from dlctl.cli import render
+
+    return f"start it again: {render.command('train', *run.manifest.overrides)}"
 
 
 def _next_step(run: Run) -> str:
@@ -183,7 +205,16 @@ def _next_step(run: Run) -> str:
 
 def resume_command(run: Run) -> str:
     """How to go on with a run."""
-    return f"dlctl train --resume {run.id}"
+    from dlctl.cli import render
+
+    return render.command("train", "--resume", reference(run))
+
+
+def reference(run: Run) -> str:
+    """What names a run and no other: its id, or its directory where the config chose that."""
+    if run.manifest.kind == "trial":
+        return run.name
+    return run.id if run.dir.parent.name == "runs" else shown(run.dir)
 
 
 def interrupted(run: Run, error: Interrupted) -> None:
@@ -196,4 +227,4 @@ def interrupted(run: Run, error: Interrupted) -> None:
         render.note("no checkpoint was saved yet: start it again to train")
         return
     render.note(f"its last checkpoint is {shown(last)}")
-    render.console(stderr=True).print(f"to go on: {resume_command(run)}", markup=False)
+    render.line(f"to go on: {resume_command(run)}", stderr=True)

@@ -61,14 +61,13 @@ def _options(project: Project, group: str, chosen: Any) -> list[dict[str, Any]]:
 
 def _print(group: str, entries: list[dict[str, Any]]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     out = render.console()
-    out.print(group, style="bold")
+    out.print(render.cell(group, "bold"))
     grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for entry in entries:
         mark = "*" if entry["chosen"] else " "
-        grid.add_row(f"{mark} {entry['name']}", Text(entry["about"], style="dim"))
+        grid.add_row(render.cell(f"{mark} {entry['name']}"), render.cell(entry["about"], "dim"))
     out.print(grid)

@@ -5,9 +5,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING
 
-from dlctl import redact
+from dlctl import redact, terminal
 from dlctl.errors import ConfigError
 from dlctl.project import shown
 from dlctl.runs.record import Run
@@ -98,10 +99,19 @@ def _one_line(
 def _adapt(handler: logging.Handler) -> None:
     """Let a handler hide secrets, those in tracebacks too; and let it print on stderr alone."""
     plain = handler.format
-    handler.format = lambda entry: redact.text(plain(entry))  # type: ignore[method-assign, assignment]
+    handler.format = lambda entry: redact.text(plain(_escaped(entry)))  # type: ignore[method-assign, assignment]
     if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
         handler.emit = _to_stderr(handler)  # type: ignore[method-assign, assignment]
         handler.addFilter(lambda entry: not getattr(entry, "file_only", False))
+
+
+def _escaped(entry: logging.LogRecord) -> logging.LogRecord:
+    """The entry without control characters in what it says; those of a formatter's colours stay."""
+    new = copy(entry)
+    new.msg, new.args = terminal.block(entry.getMessage()), None
+    if entry.exc_info:
+        new.exc_text = terminal.block(logging.Formatter().formatException(entry.exc_info))
+    return new
 
 
 def _to_stderr(handler: logging.Handler) -> Callable[[logging.LogRecord], None]:

@@ -20,7 +20,7 @@ def command(json: options.Json = False) -> None:
     if json:
         render.as_json(_facts(found))
     elif not found.shaped:
-        print("this is no project in the shape of lightning-hydra-template: nothing is replaced")
+        render.line("this is no project in the shape of lightning-hydra-template: nothing is replaced")
         render.note("it would have a configs/train.yaml, and a src/train.py or train.py with @hydra.main")
     else:
         _show(found)
@@ -28,26 +28,26 @@ def command(json: options.Json = False) -> None:
 
 def _show(found: "Replaced") -> None:
     if found.files:
-        print("files that dlctl replaces")
+        render.line("files that dlctl replaces")
     for file in found.files:
-        print(f"  {shown(file.file)}  {file.by}")
+        render.line(f"  {shown(file.file)}  {file.by}")
         for place in file.used:
-            print(f"    still imported in {place}")
+            render.line(f"    still imported in {place}")
     if found.requirements:
-        print("requirements that dlctl brings")
+        render.line("requirements that dlctl brings")
     for line in found.requirements:
-        print(f"  {line.place}  {line.old}")
+        render.line(f"  {line.place}  {line.old}")
     if found.commands:
-        print("commands")
+        render.line("commands")
     for line in found.commands:
-        print(f"  {line.place}  {line.old}")
-        print(f"    {line.new}")
+        render.line(f"  {line.place}  {line.old}")
+        render.line(f"    {line.new}")
         for note in line.notes:
-            print(f"    ({note})")
+            render.line(f"    ({note})")
     for note in found.kept:
         render.note(note)
     if not (found.files or found.requirements or found.commands):
-        print("nothing is left that dlctl replaces")
+        render.line("nothing is left that dlctl replaces")
     render.note("nothing was changed")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlctl import terminal
 from dlctl.cli import complete, options, render
 from dlctl.errors import ConfigError, UsageError
 from dlctl.project import Project, shown
@@ -242,7 +243,7 @@ def _write(
     others = writing.standing(files)
     if dry_run:
         for file in files:
-            print(f"{shown(file.path)}{'  (exists)' if file in others else ''}")
+            render.line(f"{shown(file.path)}{'  (exists)' if file in others else ''}")
         render.note("nothing was written")
         return False
     if others and not force:
@@ -250,13 +251,13 @@ def _write(
         hint = "choose another name, or overwrite: --force shows the difference first"
         raise ConfigError(f"{told} {'exists' if len(others) == 1 else 'exist'} already", hint=hint)
     for file in others:
-        print(writing.difference(file), end="", file=sys.stderr)
+        print(terminal.block(writing.difference(file)), end="", file=sys.stderr)
     if others and _may_ask(yes) and not typer.confirm("Overwrite?", err=True):
         raise typer.Abort
     new = [file for file in files if not file.is_there]
     writing.write(new, then)
     for file in new:
-        print(shown(file.path))
+        render.line(shown(file.path))
     if not new:
         render.note("all of it is there already")
     return bool(new)

@@ -194,6 +194,19 @@ def check_output(file: Path) -> None:
         raise ConfigError(message, hint="name another file: --output FILE") from error
 
 
+def _is_run(word: str) -> bool:
+    """Whether a word that looks like an override names a run: an id may hold the overrides."""
+    from dlctl.project import Project
+    from dlctl.runs import store
+
+    if Path(word).exists():
+        return True
+    runs, unreadable = store.survey(Project.find())
+    return any(word in (run.id, run.name) for run in runs) or any(
+        word == each.dir.name for each in unreadable
+    )
+
+
 def target_and_overrides(words: Sequence[str] | None) -> tuple[str, list[str]]:
     """The run or checkpoint that is meant, and the overrides after it.
 
@@ -207,7 +220,7 @@ def target_and_overrides(words: Sequence[str] | None) -> tuple[str, list[str]]:
         if word.startswith("ckpt_path="):
             rest.remove(word)
             return word.partition("=")[2].strip("'\""), rest
-    if not rest or ("=" in rest[0] and not Path(rest[0]).exists()) or rest[0].startswith("~"):
+    if not rest or (("=" in rest[0] or rest[0].startswith("~")) and not _is_run(rest[0])):
         raise UsageError(
             "no run or checkpoint is named",
             hint="name `last`, a run's id (dlctl runs list), its directory or a checkpoint file",

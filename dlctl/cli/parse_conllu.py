@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from dlctl import terminal
 from dlctl.cli import options, render
 from dlctl.errors import Diagnostic, Interrupted, NotFoundError, UsageError
 
@@ -176,8 +177,6 @@ def _asked(
 
 
 def _validate(task: Any, files: Sequence[str], jobs: int, json: bool) -> None:
-    from dlctl.data.conllu_text import clean
-
     faults: list[Diagnostic] = []
     heard = True
     try:
@@ -187,7 +186,7 @@ def _validate(task: Any, files: Sequence[str], jobs: int, json: bool) -> None:
                 faults += several
                 if several and not json:
                     hide()
-                    print("\n".join(clean(str(each)) for each in several), flush=True)
+                    print("\n".join(terminal.one_line(str(each)) for each in several), flush=True)
         if json:
             listed = [each._asdict() for each in faults]
             render.as_json({"level": task.level, "files": len(files), "faults": listed})
@@ -228,14 +227,13 @@ class _Reader:
             NotFoundError: a sentence that was named was not among them.
         """
         from dlctl.cli.conllu_work import Named
-        from dlctl.data.conllu_text import clean
 
         for each in found:
             if isinstance(each, kind):
                 yield each
             elif isinstance(each, Diagnostic):
                 self.faults.append(each)
-                print(clean(str(each)), file=sys.stderr)
+                render.line(str(each), stderr=True)
             elif isinstance(each, Named):
                 self._missing -= each.names
                 self._known |= each.names
@@ -245,7 +243,7 @@ class _Reader:
             hint = (
                 f"did you mean {' or '.join(close)}?" if close else "names are in comments: # sent_id = NAME"
             )
-            raise NotFoundError(f"there is no sentence '{clean(name)}'", hint=hint, suggestions=close)
+            raise NotFoundError(f"there is no sentence '{name}'", hint=hint, suggestions=close)
         if self.faults:
             render.note(f"{_count(len(self.faults), 'fault')} passed over")
 

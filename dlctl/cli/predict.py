@@ -68,4 +68,4 @@ def command(
         facts = {"run": run.id, "dir": str(run.dir), "status": run.manifest.status}
         render.as_json({**facts, "output": str(target), "rows": rows, "evaluated": chosen.run_id})
     else:
-        print(shown(target))
+        render.line(shown(target))

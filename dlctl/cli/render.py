@@ -5,22 +5,23 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlctl import redact
+from dlctl import redact, terminal
 from dlctl.errors import DlctlError, Faults
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 SCHEMA_VERSION = 1
 
 
 def console(*, stderr: bool = False) -> "Console":
     """A console for results or for messages; in a pipe nothing is wrapped or cut."""
-    from rich.console import Console
+    from dlctl.utils.safe_console import SafeConsole
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 10_000
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
+    return SafeConsole(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
 
 
 def as_json(facts: Mapping[str, Any]) -> None:
@@ -46,10 +47,13 @@ def error(fault: DlctlError, *, as_json: bool) -> None:
     out = console(stderr=True)
     for each in faults:
         where = f"{each.place}: " if each.place else ""
-        what = redact.text(f"{where}{each.message}")
-        out.print(Parts([Text.assemble(("error:", "bold red"), f" {what}")]))
-        for line in (each.hint or "").splitlines():
-            out.print(Parts([Text(f"  {redact.text(line)}")]))
+        # An end of line in a name must not begin what looks like a message of its own.
+        first, *others = map(terminal.one_line, redact.text(f"{where}{each.message}").split("\n"))
+        out.print(Parts([Text.assemble(("error:", "bold red"), f" {first}")]))
+        for line in others:
+            out.print(Parts([Text(f"    {line}")]))
+        for line in (each.hint or "").rstrip("\n").split("\n") if each.hint else ():
+            out.print(Parts([Text(f"  {terminal.one_line(redact.text(line))}")]))
 
 
 def _fact(fault: DlctlError) -> dict[str, Any]:
@@ -65,7 +69,24 @@ def _fact(fault: DlctlError) -> dict[str, Any]:
 
 def note(text: str) -> None:
     """A line for the person at the terminal, on stderr."""
-    console(stderr=True).print(redact.text(text), markup=False, style="dim")
+    console(stderr=True).print(terminal.one_line(redact.text(text)), markup=False, style="dim")
+
+
+def line(text: str, *, stderr: bool = False) -> None:
+    """Print one line as it is, whatever its width: a result, or with ``stderr`` a message."""
+    print(terminal.one_line(text), file=sys.stderr if stderr else sys.stdout, flush=stderr)
+
+
+def command(*words: str) -> str:
+    """A command of dlctl as a shell takes it, without secrets."""
+    import shlex
+
+    return shlex.join(["dlctl", *map(redact.text, words)])
+
+
+def block(text: str) -> None:
+    """Print lines, such as a config, with their ends of line; a pipe gets them unchanged."""
+    print(terminal.block(text) if sys.stdout.isatty() else text, end="")
 
 
 def number(value: float | None) -> str:
@@ -77,24 +98,34 @@ def number(value: float | None) -> str:
 
 def metrics(values: Mapping[str, float | None], facts: Mapping[str, str]) -> None:
     """Metrics one a line, then facts about the run."""
+    from rich.text import Text
+
     out = console()
-    width = max([len(name) for name in (*values, *facts)], default=0)
+    names = {name: terminal.one_line(name) for name in (*values, *facts)}
+    width = max(map(len, names.values()), default=0)
     for name in sorted(values):
-        out.print(f"{name:<{width}}  [bold]{number(values[name])}[/]")
+        out.print(Text.assemble(f"{names[name]:<{width}}  ", (number(values[name]), "bold")))
     for name, fact in facts.items():
-        out.print(f"{name:<{width}}  {fact}", markup=False)
+        out.print(f"{names[name]:<{width}}  {terminal.one_line(fact)}", markup=False)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows under their headings."""
+def table(columns: Sequence[str], rows: "Sequence[Sequence[str | Text]]") -> None:
+    """Rows under their headings; nothing in a string is markup."""
     from rich.table import Table
 
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(columns):
-        grid.add_column(name, no_wrap=position == 0, overflow="fold")
+        grid.add_column(cell(name), no_wrap=position == 0, overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*(cell(each) if isinstance(each, str) else each for each in row))
     console().print(grid)
+
+
+def cell(text: str, style: str = "") -> "Text":
+    """Text for a table."""
+    from rich.text import Text
+
+    return Text(terminal.one_line(text), style)
 
 
 STATES = {"complete": "green", "failed": "red", "pruned": "yellow"}
@@ -105,13 +136,6 @@ def value(given: Any) -> str:
     if isinstance(given, float):
         return f"{given:.4g}"
     return "-" if given is None else str(given)
-
-
-def escaped(text: str) -> str:
-    """Text in which a table sees no markup."""
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def duration(seconds: float | None) -> str:

@@ -5,7 +5,7 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlctl import redact
+from dlctl import redact, terminal
 from dlctl.cli import render
 
 
@@ -23,7 +23,8 @@ class Report:
 
     def say(self, name: str, text: str, remedy: str | None = None) -> None:
         """Add a line."""
-        self.lines.append((name, redact.text(text), remedy and redact.text(remedy)))
+        text = terminal.one_line(redact.text(text))
+        self.lines.append((name, text, remedy and terminal.block(redact.text(remedy))))
 
     @property
     def problems(self) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
 """``dlctl runs``: what has been run, and how it went."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,9 @@ from dlctl.cli import complete, options, render
 from dlctl.project import Project, shown
 from dlctl.runs import store
 from dlctl.runs.record import Run
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 app = typer.Typer(help="List runs, show one.")
 _STYLES = {"done": "green", "failed": "red", "lost": "red", "interrupted": "yellow", "pruned": "yellow"}
@@ -19,14 +22,20 @@ def list_(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="The newest so many only.")] = None,
 ) -> None:
     """List the runs, newest first."""
-    found = store.every(Project.find())[:limit]
+    runs, unreadable = store.survey(Project.find())
+    found = runs[:limit]
     if json:
-        render.as_json({"runs": [run.manifest.to_json() for run in found]})
+        faults = [{"dir": str(each.dir), "message": each.error.message} for each in unreadable]
+        render.as_json({"runs": [run.manifest.to_json() for run in found], "unreadable": faults})
         return
-    if not found:
+    if not (found or unreadable):
         render.note("no runs yet: dlctl train --exp example makes one")
         return
-    render.table(("run", "task", "status", "metric", "time", "tags"), [_row(run) for run in found])
+    rows = [_row(run) for run in found]
+    rows += [[shown(each.dir), "", render.cell("unreadable", "red"), "", "", ""] for each in unreadable]
+    render.table(("run", "task", "status", "metric", "time", "tags"), rows)
+    for each in unreadable:
+        render.note(each.error.message)
 
 
 @app.command("show")
@@ -61,7 +70,7 @@ def show(
     render.metrics(found.manifest.metrics, {key: value for key, value in lines.items() if value})
 
 
-def _row(run: Run) -> list[str]:
+def _row(run: Run) -> "list[str | Text]":
     facts = run.manifest
     name = facts.main_metric
     if name not in facts.metrics:
@@ -69,7 +78,6 @@ def _row(run: Run) -> list[str]:
         kind = (name or "").rpartition("/")[2].removesuffix("_best")
         name = next((each for each in facts.metrics if each.rpartition("/")[2] == kind), None)
     metric = f"{name} {render.number(facts.metrics[name])}" if name else "-"
-    style = _STYLES.get(facts.status, "default")
-    status = f"[{style}]{facts.status}[/]"
+    status = render.cell(facts.status, _STYLES.get(facts.status, ""))
     tags = ", ".join(facts.tags)
     return [run.name, facts.task, status, metric, render.duration(facts.duration_s), tags]

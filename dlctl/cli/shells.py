@@ -13,6 +13,8 @@ from typing import Any
 from typer import _completion_classes as stock
 from typer import _completion_shared as shared
 
+from dlctl import terminal
+
 # Typer's own script for bash puts a space behind `model=` and `trainer.`, where something follows.
 _BASH = """
 %(complete_func)s() {
@@ -162,7 +164,8 @@ def _whole_words(find: Callable[[list[str], str], list[Any]], args: list[str], i
     before = f"{option}=" if sign and option.startswith("--") else ""
     # --traceback may stand anywhere.
     found = find([word for word in args if word != "--traceback"], incomplete)
-    items = [item for item in found if item.type == "plain"]
+    # A name that would steer the terminal is not offered.
+    items = [item for item in found if item.type == "plain" and _is_safe(str(item.value))]
     for item in items:
         item.value = f"{before}{item.value}"
     return items
@@ -172,5 +175,9 @@ def _goes_on(item: Any) -> bool:
     return str(item.value).endswith(("=", "."))
 
 
+def _is_safe(word: str) -> bool:
+    return terminal.one_line(word) == word
+
+
 def _one_line(item: Any) -> str:
-    return " ".join(str(item.help).split())
+    return terminal.one_line(" ".join(str(item.help).split()))

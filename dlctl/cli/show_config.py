@@ -99,7 +99,7 @@ def _config(
     if not origin and format == "json":
         _print_json(part)
     elif not origin and format == "yaml":
-        print(views.yaml(part), end="")
+        render.block(views.yaml(part))
     elif not origin:
         render.console().print(views.tree(part, package or composed.name, {}))
     else:
@@ -117,7 +117,7 @@ def _origins(composed: "Composed", part: Any, keys: "Keys", format: Format) -> N
         return
     told = {keys: views.told(fact) for keys, fact in found.items()}
     if format == "yaml":
-        print(views.commented(part, told), end="")
+        render.block(views.commented(part, told))
     else:
         render.console().print(views.tree(part, dotted(keys) or composed.name, told))
     if any(each[0].startswith("dlctl:") for each in told.values()):

@@ -136,7 +136,7 @@ def best(
     first = studies.best(known)
     if not first:
         raise NotFoundError(
-            f"no trial of {found.study} is complete", hint=f"dlctl study trials {found.study}"
+            f"no trial of {found.study} is complete", hint=render.command("study", "trials", found.study)
         )
     written = _write(found, first[0], as_experiment) if as_experiment is not None else None
     if json:
@@ -146,10 +146,10 @@ def best(
     if written is None:
         sweep_table.table(found, first, first)
         return
-    print(shown(written))
+    render.line(shown(written))
     if len(first) > 1:
         render.note(f"of {len(first)} trials that none beats, trial {first[0].number}")
-    render.note(f"to train it: dlctl train --exp {as_experiment}")
+    render.note("to train it: " + render.command("train", "--exp", str(as_experiment)))
 
 
 def _write(found: "Sweep", row: Any, name: str) -> Path:

@@ -77,13 +77,15 @@ def _carried(state: dict[str, Any], checkpoint: Path) -> tuple[Any, list[str], b
     """The config and the overrides in a checkpoint, and whether they are of the user's own making."""
     from omegaconf import OmegaConf
 
+    from dlctl.yaml_text import from_yaml
+
     carried = state.get("dlctl")
     if carried is None or (isinstance(carried, dict) and "config" not in carried):
         return None, [], True
     try:
         said = redact.tree([*map(str, carried["overrides"])])
         mine = origin.carried_is_own(carried["config"], said)
-        return OmegaConf.create(carried["config"]), said, mine
+        return OmegaConf.create(from_yaml(carried["config"])), said, mine
     except Exception as error:
         # Whatever somebody has put there in the place of a config.
         raise NotFoundError(

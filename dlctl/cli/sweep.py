@@ -231,14 +231,9 @@ def _interrupted(sweep: "Sweep", study: "Study", error: Interrupted) -> None:
     words = [word for word in sys.argv[1:] if word != "--json"]
     if "--study" not in words and not any(word.startswith("--study=") for word in words):
         words += ["--study", sweep.study]
-    import shlex
-
-    from dlctl import redact
-
     done = f"{len(study.rows)} of {sweep.trials} trials are done"
     render.note(f"{error} stopped the search in {shown(sweep.dir)}: {done}")
-    again = redact.text(shlex.join(words))
-    render.console(stderr=True).print(f"to go on: dlctl {again}", markup=False)
+    render.line(f"to go on: {render.command(*words)}", stderr=True)
 
 
 def _test(sweep: "Sweep", study: "Study") -> dict[str, Any]:

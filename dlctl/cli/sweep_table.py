@@ -6,6 +6,8 @@ from dlctl.cli import render
 from dlctl.project import shown
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from dlctl.sweep.sweeps import Sweep
     from dlctl.sweep.trials import Row
 
@@ -34,8 +36,8 @@ def report(
     lines = {}
     for row in best[:1]:
         lines["best"] = f"{sweep.study}/{row.number}"
-        lines["evaluate"] = f"dlctl eval {sweep.study}/{row.number}"
-        lines["experiment"] = f"dlctl study best {sweep.study} --as-experiment NAME"
+        lines["evaluate"] = render.command("eval", f"{sweep.study}/{row.number}")
+        lines["experiment"] = render.command("study", "best", sweep.study, "--as-experiment", "NAME")
     lines["sweep"] = shown(sweep.dir)
     if (sweep.dir / "report.html").is_file():
         lines["report"] = shown(sweep.dir / "report.html")
@@ -69,13 +71,13 @@ def table(sweep: "Sweep", rows: "list[Row]", best: "list[Row]") -> None:
     first = {row.number for row in best}
     failures = any(row.error for row in rows)
     columns = ["trial", "state", *sweep.metrics, *_shortest(names), "time", *(["error"] if failures else [])]
-    lines = []
+    lines: list[list[str | Text]] = []
     for row in rows:
         values = [render.number(value) for value in row.values] + ["-"] * len(sweep.metrics)
         params = [render.value(row.params.get(name)) for name in names]
         star = "*" if row.number in first else ""
-        error = [render.escaped(row.error or "")] if failures else []
-        state = f"[{render.STATES.get(row.state, 'default')}]{row.state}[/]"
+        error = [row.error or ""] if failures else []
+        state = render.cell(row.state, render.STATES.get(row.state, ""))
         time = render.duration(row.seconds)
         lines.append([f"{row.number}{star}", state, *values[: len(sweep.metrics)], *params, time, *error])
     render.table(columns, lines)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlctl import redact
+from dlctl import redact, terminal
 from dlctl.cli import render
 from dlctl.project import shown
 
@@ -57,7 +57,7 @@ class View:
         self._rows = [*rows]
         self._best = self._study.best_of(rows)
         if self._live is None or row.state == "failed":
-            line = redact.text(self._line(row))
+            line = terminal.one_line(redact.text(self._line(row)))
             if self._live is None:
                 print(line, file=sys.stderr, flush=True)
             else:
@@ -94,7 +94,7 @@ class View:
             epoch = f"{each.epoch}/{each.epochs}" if each.epochs else "-"
             params = " ".join(f"{k.rpartition('.')[2]}={render.value(v)}" for k, v in each.params.items())
             took = render.duration(time.monotonic() - each.started)
-            table.add_row(str(each.trial.number), epoch, render.number(each.value), took, params)
+            table.add_row(str(each.trial.number), epoch, render.number(each.value), took, render.cell(params))
         return Group(table, Text(self._summary(running)))
 
     def _summary(self, running: "Sequence[Any]") -> str:

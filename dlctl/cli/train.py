@@ -121,7 +121,8 @@ def _refuse_running(run: Run, take_over: bool) -> None:
         return
     hint = None
     if facts.host != process.host():
-        hint = f"if that host or container is gone: dlctl train --resume {run.name} --take-over"
+        again = render.command("train", "--resume", launch.reference(run), "--take-over")
+        hint = f"if that host or container is gone: {again}"
     raise UsageError(
         f"{run.id} is still running (process {facts.process.get('pid')} on {facts.host})", hint=hint
     )
@@ -157,7 +158,7 @@ def _go_on(
     record.resume(run, composed if lines else None)
     if done := _finished(composed, state):
         render.note(f"{run.id} has been trained to its end ({done}): only the test is run")
-        render.note(f"to train more: dlctl train --resume {run.id} {_longer(composed, state)}")
+        render.note(f"to train more: {launch.resume_command(run)} {_longer(composed, state)}")
     else:
         render.note(f"going on with {run.id} from {shown(checkpoint)}")
     _train(run, composed, checkpoint, trust=trust, as_json=as_json)
@@ -297,7 +298,7 @@ def report(run: Run, as_json: bool) -> None:
     lines = {"run": shown(run.dir)}
     if best := run.checkpoint("best"):
         lines["best"] = shown(best)
-        lines["evaluate"] = f"dlctl eval {run.id}"
+        lines["evaluate"] = render.command("eval", launch.reference(run))
     render.metrics(facts.metrics, lines)
 
 
@@ -348,5 +349,5 @@ def _show(composed: "Composed", directory: Path, as_json: bool) -> None:
         config = OmegaConf.to_container(public)
         render.as_json({"dir": str(directory), "status": "dry-run", "config": config})
         return
-    print(OmegaConf.to_yaml(public), end="")
+    render.block(OmegaConf.to_yaml(public))
     render.note(f"would run in {shown(directory)}")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlctl import redact
+from dlctl import redact, terminal
 from dlctl.project import Place
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def told(fact: "Fact") -> list[str]:
     if fact.points and fact.resolved is not None:
         parts.append(f"= {inline(fact.resolved)}")
     # A comment is one line, whatever a value holds.
-    return [redact.text(" ".join(part.split())) for part in parts]
+    return [terminal.one_line(redact.text(" ".join(part.split()))) for part in parts]
 
 
 def changed(key: str, old: Any, new: Any) -> "Parts":

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.types import Override, OverrideType
@@ -27,7 +26,7 @@ from dlctl.composition.resolving import hidden_secrets, hydra_values, resolved, 
 from dlctl.composition.search_path import loader
 from dlctl.errors import DlctlError, Faults, raise_all, several
 from dlctl.project import Place, Project
-from dlctl.yaml_text import to_yaml
+from dlctl.yaml_text import read_overrides, to_yaml
 
 if TYPE_CHECKING:
     from dlctl.composition.provenance import Trail
@@ -79,7 +78,8 @@ class Composed:
     def _source(self) -> str:
         plain: Any = OmegaConf.to_container(self.full, resolve=False, enum_to_str=True)
         del plain["hydra"]
-        return redact.text(to_yaml(plain))
+        # Before it is dumped: YAML breaks long values into lines, where a secret would not be found.
+        return to_yaml(redact.tree(plain))
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -157,19 +157,17 @@ class Composed:
         folder.mkdir()
         hydra = OmegaConf.to_container(self.full.hydra, resolve=False, enum_to_str=True)
         for name, plain in {"hydra.yaml": {"hydra": hydra}, "overrides.yaml": list(self.overrides)}.items():
-            (folder / name).write_text(redact.text(to_yaml(plain)), encoding="utf-8")
+            (folder / name).write_text(to_yaml(redact.tree(plain)), encoding="utf-8")
         (folder / "config.yaml").write_text(self.source(), encoding="utf-8")
 
 
 def load(project: Project, folder: Path) -> Composed:
     """What ``save`` wrote, ready to be resolved again."""
     config, hydra = read(folder / "config.yaml"), read(folder / "hydra.yaml")
-    said = folder / "overrides.yaml"
     setup_globals()
     config["hydra"] = hydra["hydra"]
     OmegaConf.set_struct(config, True)
-    overrides = yaml.safe_load(said.read_text(encoding="utf-8")) if said.is_file() else []
-    return Composed(project, "train", config, tuple(map(str, overrides or [])))
+    return Composed(project, "train", config, tuple(read_overrides(folder / "overrides.yaml")))
 
 
 def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,8 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
-from omegaconf._utils import get_yaml_loader
+
+from dlctl.yaml_text import parse
 
 # What decides which files there are: defaults lists, and hydra.searchpath.
 _DECIDING = ("defaults", "hydra")
@@ -171,28 +172,7 @@ def _state(file: Path) -> tuple[int, int]:
 @lru_cache(maxsize=1024)
 def _parsed(file: str, modified: int, size: int) -> tuple[yaml.Node | None, Any]:
     with Path(file).open("rb") as stream:
-        loader = _loader()(stream)
-        try:
-            node = loader.get_single_node()
-            return node, loader.construct_document(node) if node is not None else None
-        finally:
-            loader.dispose()
-
-
-@cache
-def _loader() -> Any:
-    """OmegaConf's YAML dialect, read with libyaml where there is one: a third of composing is parsing."""
-    dialect: Any = get_yaml_loader()
-    if not yaml.__with_libyaml__:
-        return dialect
-    parser: Any = yaml.CSafeLoader.__mro__[1]
-
-    def start(self: Any, stream: Any) -> None:
-        parser.__init__(self, stream)
-        yaml.constructor.SafeConstructor.__init__(self)
-        yaml.resolver.Resolver.__init__(self)
-
-    return type("Loader", (parser, dialect), {"__init__": start})
+        return parse(stream)
 
 
 def written(node: yaml.Node) -> str:

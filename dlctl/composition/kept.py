@@ -8,6 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dlctl.errors import NotFoundError
 from dlctl.project import shown
+from dlctl.yaml_text import from_yaml
 
 
 def read(file: Path) -> DictConfig:
@@ -17,8 +18,9 @@ def read(file: Path) -> DictConfig:
         NotFoundError: it is not there or is damaged.
     """
     try:
-        config = OmegaConf.load(file)
-    except (OSError, yaml.YAMLError, OmegaConfBaseException) as error:
+        with file.open(encoding="utf-8") as stream:
+            config = OmegaConf.create(from_yaml(stream))
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise NotFoundError(
             f"cannot read the run's config {shown(file)}: {reason}",

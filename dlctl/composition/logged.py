@@ -14,7 +14,7 @@ from dlctl.composition import source
 from dlctl.composition.source import DEPTH, Module, follow
 
 # What logs nothing under a name of its own, or is not looked into.
-_LIBRARIES = {"lightning", "pytorch_lightning", "torch", "torchmetrics", "torchvision", "optuna"}
+_LIBRARIES = {"lightning", "pytorch_lightning", "torch", "torchmetrics", "torchvision", "optuna", "rich"}
 _LIBRARIES |= sys.stdlib_module_names
 # What stands for anything: a name that the source does not tell.
 _ANY = ".+"

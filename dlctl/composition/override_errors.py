@@ -47,7 +47,7 @@ def _quoted(key: str, value: str) -> str:
 def sweep(text: str, item: Override) -> ConfigError:
     """Sweep syntax where one value is needed."""
     key, _, value = text.partition("=")
-    hint = f"to search over it: dlctl sweep '{text}'"
+    hint = f"to search over it: dlctl sweep {shlex.quote(text)}"
     if "(" not in value:
         hint += f"\nfor a list: {key}=[{value}]"
     return ConfigError(

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from dlctl import terminal
 from dlctl.errors import ConfigError, NotFoundError, disk_full
 
 _CHUNK = 1 << 16
@@ -185,15 +186,16 @@ def _place(url: str) -> str:
 def _progress(resource: Resource, url: str) -> Iterator[Callable[[int], None]]:
     """Show how far a file has come: a bar on a terminal, otherwise one line; on stderr."""
     if not sys.stderr.isatty():
-        print(f"fetching {resource.name} from {_place(url)}", file=sys.stderr, flush=True)
+        print(terminal.one_line(f"fetching {resource.name} from {_place(url)}"), file=sys.stderr, flush=True)
         yield lambda size: None
         return
 
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    console = Console(stderr=True)
+    from dlctl.utils.safe_console import SafeConsole
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    console = SafeConsole(stderr=True)
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(resource.name, total=resource.size)
         yield lambda size: bar.advance(task, size)

@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from omegaconf import Container, OmegaConf
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
+from dlctl import redact
 from dlctl.errors import DlctlError, NotFoundError
 from dlctl.files import atomic_write
 from dlctl.project import shown
@@ -331,7 +332,7 @@ def relocate(checkpoint: State, old: str, new: str) -> None:
 
 
 def plain(checkpoint: State) -> None:
-    """Take out of a checkpoint's hyperparameters what is no plain value.
+    """Take out of a checkpoint's hyperparameters what is no plain value, and hide secrets.
 
     Networks, partials and config objects there would have to be unpickled to be loaded; what is
     needed to rebuild the model stands in the config, which the checkpoint carries too.
@@ -341,7 +342,7 @@ def plain(checkpoint: State) -> None:
             checkpoint[key] = OmegaConf.to_container(checkpoint[key])
         if isinstance(checkpoint.get(key), dict):
             values = checkpoint[key]
-            checkpoint[key] = {name: value for name, value in values.items() if _is_plain(value)}
+            checkpoint[key] = redact.tree({name: value for name, value in values.items() if _is_plain(value)})
     checkpoint.pop("hparams_type", None)
 
 

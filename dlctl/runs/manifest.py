@@ -1,15 +1,16 @@
 """``run.json``: what was run, from which code, how it ended and what came out."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from dlctl import redact
 from dlctl.errors import NotFoundError
 from dlctl.files import atomic_write
 from dlctl.project import shown
+from dlctl.runs import validation
 
 SCHEMA_VERSION = 1
 FILE = "run.json"
@@ -17,9 +18,47 @@ Status = Literal["running", "done", "failed", "interrupted", "pruned", "lost"]
 Kind = Literal["train", "eval", "predict", "debug", "trial"]
 
 
+class Git(TypedDict):
+    """The commit that was checked out, and whether there were uncommitted changes."""
+
+    commit: str
+    dirty: bool
+
+
+class Process(TypedDict, total=False):
+    """A process id and when that process started, in seconds since the epoch."""
+
+    pid: int
+    started: float
+
+
+class Checkpoints(TypedDict, total=False):
+    """Paths relative to the run directory, and path -> sha256."""
+
+    best: str
+    last: str
+    sha256: dict[str, str]
+
+
+class Failure(TypedDict):
+    """What ended a run."""
+
+    type: str
+    message: str
+
+
+class Trial(TypedDict):
+    """A trial of a search."""
+
+    study: str
+    number: int
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The facts of one run; ``lost`` is never written, only shown.
+
+    What is annotated is checked when a manifest is read.
 
     Attributes:
         id: the name of its directory.
@@ -46,21 +85,21 @@ class Manifest:
     experiment: str | None = None
     tags: list[str] = field(default_factory=list)
     seed: int | None = None
-    git: dict[str, Any] | None = None
+    git: Annotated[dict[str, Any], Git] | None = None
     versions: dict[str, str] = field(default_factory=dict)
     host: str = ""
-    process: dict[str, Any] = field(default_factory=dict)
+    process: Annotated[dict[str, Any], Process] = field(default_factory=dict)
     device: str | None = None
     ended: str | None = None
     duration_s: float | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     main_metric: str | None = None
-    checkpoints: dict[str, Any] = field(default_factory=dict)
-    error: dict[str, str] | None = None
+    checkpoints: Annotated[dict[str, Any], Checkpoints] = field(default_factory=dict)
+    error: Annotated[dict[str, str], Failure] | None = None
     evaluated: str | None = None
     weights: str | None = None
     loggers: dict[str, str] = field(default_factory=dict)
-    trial: dict[str, Any] | None = None
+    trial: Annotated[dict[str, Any], Trial] | None = None
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -77,17 +116,33 @@ def read(directory: Path) -> Manifest:
     """The manifest of a run directory.
 
     Raises:
-        NotFoundError: it is not there or is no manifest.
+        NotFoundError: it is missing, or is not a valid manifest.
     """
     file = directory / FILE
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        known = {each.name for each in fields(Manifest)}
-        return Manifest(**{name: value for name, value in facts.items() if name in known})
-    except FileNotFoundError as error:
+        found = validation.read(file, Manifest)
+        _check_values(found)
+        return found
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFoundError(f"{shown(directory)} is not a run: it has no {FILE}") from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise NotFoundError(f"{shown(file)} cannot be read: {error}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise NotFoundError(
+            f"{shown(file)} cannot be read: {reason}",
+            hint="repair the file, or move the run's directory out of the logs",
+        ) from error
+
+
+def _check_values(found: Manifest) -> None:
+    """Raise ValueError for values that have the right type and make no sense."""
+    for name in ("started", "ended"):
+        if (moment := getattr(found, name)) is not None:
+            try:
+                datetime.fromisoformat(moment)
+            except ValueError:
+                raise ValueError(f"'{name}' is {moment[:40]!r}, not a date and time") from None
+    if not 0 < found.process.get("pid", 1) < 2**31:
+        raise ValueError(f"'process.pid' is {found.process['pid']}, not a process id")
 
 
 def write(directory: Path, manifest: Manifest) -> None:

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from dlctl.errors import NotFoundError
-from dlctl.project import shown
 from dlctl.runs import trusted
 
 RISK = "only if you trust whoever made it, who can do with it all that you can do here: --trust-checkpoint"
@@ -26,9 +25,7 @@ def remember(folder: Path) -> None:
 
 def is_own(folder: Path) -> bool:
     """Whether all of what lies in a ``.hydra`` folder is the user's own."""
-    import yaml
-
-    with suppress(OSError, ValueError, TypeError, yaml.YAMLError, NotFoundError):
+    with suppress(OSError, ValueError, NotFoundError):
         texts = [(folder / name).read_text(encoding="utf-8") for name in (_CONFIG, _HYDRA)]
         return _are_own([*texts, _line(overrides(folder))])
     return False
@@ -43,20 +40,11 @@ def overrides(folder: Path) -> list[str]:
     """The overrides that a ``.hydra`` folder tells; none if it tells none.
 
     Raises:
-        NotFoundError: the file that tells them cannot be read.
+        NotFoundError: the file cannot be read, or does not hold a list.
     """
-    import yaml
+    from dlctl.yaml_text import read_overrides
 
-    file = folder / _OVERRIDES
-    try:
-        # Read as they are: they may hold interpolations.
-        said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else []
-        return list(map(str, said or []))
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        reason = str(error).partition("\n")[0]
-        raise NotFoundError(
-            f"cannot read {shown(file)}: {reason}", hint="the file must hold a list of overrides"
-        ) from error
+    return read_overrides(folder / _OVERRIDES)
 
 
 def foreign(what: str) -> NotFoundError:

@@ -324,7 +324,7 @@ def register(project: Project, directory: Path) -> None:
     if directory.is_relative_to(project.logs):
         return
     project.logs.mkdir(parents=True, exist_ok=True)
-    with (project.logs / ELSEWHERE).open("a", encoding="utf-8") as stream:
+    with (project.logs / ELSEWHERE).open("a", encoding="utf-8", errors="surrogateescape") as stream:
         stream.write(f"{directory}\n")
 
 

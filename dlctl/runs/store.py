@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dlctl.errors import DlctlError, NotFoundError
@@ -22,30 +23,47 @@ def open_run(directory: Path) -> Run:
     return Run(directory, facts)
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """A run directory whose manifest cannot be read, and why."""
+
+    dir: Path
+    error: NotFoundError
+
+
 def every(project: Project) -> list[Run]:
-    """All runs of a project, newest first."""
-    folders = {folder.resolve() for folder in directories(project, manifest.FILE)}
-    runs = []
-    for folder in folders:
+    """All runs of a project whose manifests can be read, newest first."""
+    return survey(project)[0]
+
+
+def survey(project: Project) -> tuple[list[Run], list[Unreadable]]:
+    """All runs of a project, newest first, and the directories of those that cannot be read."""
+    runs, unreadable = [], []
+    for folder in {folder.resolve() for folder in directories(project, manifest.FILE)}:
         try:
             runs.append(open_run(folder))
-        except NotFoundError:
-            continue
-    return sorted(runs, key=lambda run: (run.manifest.started, run.id), reverse=True)
+        except NotFoundError as error:
+            unreadable.append(Unreadable(folder, error))
+    runs.sort(key=lambda run: (run.manifest.started, run.id), reverse=True)
+    return runs, sorted(unreadable, key=lambda each: each.dir)
 
 
 def directories(project: Project, file: str) -> Iterator[Path]:
     """The directories of a project's logs, and those elsewhere, that hold a file of this name."""
     for folder, inner, files in os.walk(project.logs):
-        if manifest.FILE in files:
+        # A folder of that name is no manifest either, and is reported as one that cannot be read.
+        found = file in files or file in inner
+        if manifest.FILE in files or manifest.FILE in inner:
             # A run holds no runs: its checkpoints and logs need not be searched.
             inner.clear()
-        if file in files:
+        if found:
             yield Path(folder)
     elsewhere = project.logs / ELSEWHERE
     if elsewhere.is_file():
-        for line in elsewhere.read_text(encoding="utf-8").splitlines():
-            if (Path(line) / file).is_file():
+        # A folder's name may be any bytes.
+        for line in elsewhere.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            # Not Path.is_file: it raises for a folder that may not be entered.
+            if os.path.isfile(os.path.join(line, file)):  # noqa: PTH113, PTH118
                 yield Path(line)
 
 
@@ -62,7 +80,7 @@ def find(project: Project, name: str, *, with_checkpoint: bool = False) -> Run:
         if run := around(path):
             return run
         raise NotFoundError(f"{shown(path)} lies in no run directory")
-    runs = every(project)
+    runs, unreadable = survey(project)
     if name == "last":
         return _last(project, runs, with_checkpoint)
     found = [run for run in runs if name in (run.id, run.name)]
@@ -76,6 +94,9 @@ def find(project: Project, name: str, *, with_checkpoint: bool = False) -> Run:
             f"'{name}' names {len(found)} runs",
             hint="name one by its directory: " + ", ".join(shown(run.dir) for run in found),
         )
+    for each in unreadable:
+        if name in (each.dir.name, f"{each.dir.parent.name}/{each.dir.name}"):
+            raise each.error
     raise _unknown(name, runs)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 CHECKPOINTS, CONFIGS = "checkpoints.sha256", "configs.sha256"
 # Of this process, in case the state directory cannot be written.
 _OWN: set[str] = set()
+_failures: list[str] = []
 
 
 def folder() -> Path:
@@ -24,7 +25,7 @@ def remember(sha256: str, kind: str = CHECKPOINTS) -> None:
     _OWN.add(sha256)
     if _is_listed(sha256, kind):
         return
-    with suppress(OSError, RuntimeError):
+    try:
         folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         # One write of one line: several processes may append at once.
         handle = os.open(folder() / kind, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -32,6 +33,16 @@ def remember(sha256: str, kind: str = CHECKPOINTS) -> None:
             os.write(handle, f"{sha256}\n".encode())
         finally:
             os.close(handle)
+    except (OSError, RuntimeError) as error:
+        _failures.append(getattr(error, "strerror", None) or str(error))
+    else:
+        if not _is_listed(sha256, kind):
+            _failures.append("others can write to it")
+
+
+def failure() -> str | None:
+    """Why something of this process could not be remembered; None if all was."""
+    return _failures[0] if _failures else None
 
 
 def is_own(sha256: str, kind: str = CHECKPOINTS) -> bool:

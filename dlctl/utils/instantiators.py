@@ -15,8 +15,10 @@ def instantiate_callbacks(callbacks_cfg: DictConfig | None) -> "list[Callback]":
 
 
 def instantiate_loggers(logger_cfg: DictConfig | None) -> "list[Logger]":
-    """Instantiate every logger of a config, in order."""
-    return _instantiate_each(logger_cfg)
+    """Instantiate every logger of a config, in order; a tracker that dies does not end the training."""
+    from dlctl.utils.trackers import guard
+
+    return [guard(each) for each in _instantiate_each(logger_cfg)]
 
 
 def _instantiate_each(config: DictConfig | None) -> list[Any]:

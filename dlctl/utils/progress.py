@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from dlctl import terminal
+from dlctl.utils.safe_console import SafeConsole
+
 _BAR_WIDTH = 20
 _SPLITS = ("train", "val", "test")
 
@@ -170,7 +173,7 @@ class ProgressBar(LightningProgressBar):
         label = _epoch_label(trainer, self._finished_epoch)
         self._finished_epoch = None
         items = [
-            f"{name} {_number(value)}"
+            terminal.one_line(f"{name} {_number(value)}")
             for name, value in _epoch_metrics(trainer).items()
             # Without a validation these are an earlier epoch's.
             if self._validated or not name.startswith("val")
@@ -181,15 +184,15 @@ class ProgressBar(LightningProgressBar):
 
     def _write(self, text: str) -> None:
         if self._live is not None:
-            self._live.console.print(Text(text), soft_wrap=True)
+            self._live.console.print(Text(terminal.block(text)), soft_wrap=True)
         elif self._enabled:
-            print(text, file=sys.stderr, flush=True)
+            print(terminal.block(text), file=sys.stderr, flush=True)
 
 
 def _new_live() -> Live:
     """A line at the bottom of the terminal that can be redrawn; what is printed stays above it."""
     live = Live(
-        console=Console(stderr=True, force_terminal=True),
+        console=SafeConsole(stderr=True, force_terminal=True),
         auto_refresh=False,
         transient=True,
         # A result for a pipe must stay on stdout; at the same terminal it would run into the bar.
@@ -224,7 +227,7 @@ def _bar(task: _Task, metrics: Mapping[str, Any], console: Console) -> Text:
     if speed > 0:
         line.append(f"  {speed:.{0 if speed >= 10 else 2}f}/s", "dim")
     for name, value in metrics.items():
-        line.append(f"  {name} {_number(value)}")
+        line.append(terminal.one_line(f"  {name} {_number(value)}"))
     return line
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TextIO
 
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.syntax import Syntax
 from rich.tree import Tree
 
 from dlctl.errors import ConfigError
+from dlctl.utils.safe_console import SafeConsole
 
 _ORDER = ("data", "model", "callbacks", "logger", "trainer", "paths", "extras")
 
@@ -42,7 +42,7 @@ def _print(cfg: DictConfig, order: Sequence[str], stream: TextIO, width: int | N
         text = OmegaConf.to_yaml(OmegaConf.create(node)) if isinstance(node, dict | list) else f"{node}"
         branch = tree.add(name, style="dim", guide_style="dim")
         branch.add(Syntax(text.rstrip("\n"), "yaml", background_color="default", word_wrap=True))
-    Console(file=stream, width=width).print(tree)
+    SafeConsole(file=stream, width=width).print(tree)
 
 
 def enforce_tags(cfg: DictConfig, save_to: Path | None = None) -> list[str]:
@@ -60,7 +60,7 @@ def enforce_tags(cfg: DictConfig, save_to: Path | None = None) -> list[str]:
     if not tags:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise ConfigError("the run has no tags", hint="dlctl train --tags a,b", key="tags")
-        Console(stderr=True).print("Tags of this run, separated by commas [dim](dev)[/dim]: ", end="")
+        SafeConsole(stderr=True).print("Tags of this run, separated by commas [dim](dev)[/dim]: ", end="")
         tags = [tag.strip() for tag in (input() or "dev").split(",") if tag.strip()]
     if save_to is not None:
         save_to.write_text("".join(f"{tag}\n" for tag in tags), encoding="utf-8")

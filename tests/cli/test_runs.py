@@ -143,3 +143,47 @@ def test_run_outside_of_logs_is_listed_too(dlctl: Dlctl, tmp_path: Path) -> None
     dlctl("train", *words, f"hydra.run.dir={tmp_path}/elsewhere")
     assert dlctl("runs", "show", "last", "--json").json["id"] == "elsewhere"
     assert dlctl("runs", "show", "last").out.splitlines()[-1].split()[0] == "tags"
+
+
+HOSTILE = "\x1b]0;owned\x07[red]x[/]\r\nok\x9b2J\u202e"
+
+
+def test_nothing_of_a_manifest_steers_the_terminal(dlctl: Dlctl, tmp_path: Path) -> None:
+    runs = dlctl.root / "logs/train/runs"
+    name = HOSTILE.replace("/", "")
+    facts = dict.fromkeys(("task", "main_metric", "experiment", "device", "host", "evaluated"), HOSTILE)
+    write(runs, name, metrics={HOSTILE: 0.5}, tags=[HOSTILE], argv=["dlctl", HOSTILE],
+          error={"type": HOSTILE, "message": HOSTILE}, **facts)  # fmt: skip
+    write(runs, "broken")
+    (runs / "broken/run.json").write_text(json.dumps({HOSTILE: 1, "tags": HOSTILE}))
+    (dlctl.root / "configs/model").mkdir(parents=True)
+    (dlctl.root / f"configs/model/{name}.yaml").write_text(f"# {HOSTILE}\na: 1\n")
+    for words, code in (
+        (("runs", "list"), 0),
+        (("runs", "show", "last"), 0),
+        (("runs", "show", HOSTILE), 4),
+        (("runs", "show", "broken"), 4),
+        (("train", HOSTILE), 2),
+        (("train", f"model.{HOSTILE}=1"), 3),
+        (("train", "--exp", HOSTILE), 3),
+        (("eval", HOSTILE), 4),
+        (("list",), 0),
+        (("list", HOSTILE), 4),
+        (("study", "status", HOSTILE), 4),
+        (("parse-conllu", HOSTILE), 4),
+        (("new", "experiment", HOSTILE), 2),
+    ):
+        result = dlctl(*words, code=code)
+        printed = result.out + result.err
+        assert not set("\x1b\x07\r\x9b\u202e") & set(printed), words
+        # A line that was not dlctl's own would begin like this.
+        assert not any(line.startswith("ok") for line in printed.split("\n")), words
+    assert "[red]x[/]" in dlctl("runs", "show", "last").out
+    assert json.loads(json.dumps(dlctl("runs", "list", "--json").json))["runs"][0]["tags"] == [HOSTILE]
+
+
+def test_file_name_that_is_not_unicode_is_printed(dlctl: Dlctl) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    write(dlctl.root / "logs/train/runs", name)
+    assert "caf\\xe9" in dlctl("runs", "list").out
+    assert dlctl("runs", "show", name).code == 0

@@ -194,7 +194,7 @@ def test_errors_are_json_with_json(dlctl: Dlctl) -> None:
         (("nonsense",), 2, "'nonsense' is not an override"),
         (("--nonsense",), 2, "No such option: --nonsense"),
         (("-m", "seed=1,2"), 2, "dlctl sweep "),
-        (("seed=1,2",), 3, "to search over it: dlctl sweep 'seed=1,2'"),
+        (("seed=1,2",), 3, "to search over it: dlctl sweep seed=1,2"),
         (("--resume", "nothing"), 4, "there is no run or checkpoint 'nothing'"),
         (("--resume", "last"), 4, "there is no training run in logs yet"),
         (("--ckpt", "nothing.ckpt"), 4, "there is no checkpoint nothing.ckpt"),
