@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlctl.composition import (
     config_files,
+    config_store,
     explain,
     misspelt,
     preflight,
@@ -254,7 +255,7 @@ def _space(composed: Composed, keys: Keys, name: str, space: Any) -> Iterator[Co
 
 def known(composed: Composed, name: str) -> bool:
     """Whether a search can set a name: a key of the config, or a group."""
-    if name in composed.choices or composed.project.options(name):
+    if name in composed.choices or config_store.all_options(composed.project, name):
         return True
     parent, _, last = name.rpartition(".")
     node: Any = composed.full

@@ -238,6 +238,7 @@ def override(composed: Composed, overrides: Sequence[Override], before: DictConf
     from dlctl.composition import preflight
 
     found: list[DlctlError] = []
+    refused: list[Override] = []
     before = copy.deepcopy(composed.full) if before is None else before
     for item in overrides:
         if item.key_or_group.startswith("hydra.launcher.") and item.type == OverrideType.CHANGE:
@@ -255,7 +256,9 @@ def override(composed: Composed, overrides: Sequence[Override], before: DictConf
             from dlctl.composition import override_errors
 
             found.append(override_errors.bad_override(composed, before, item, error))
-    raise_all([*found, *preflight.misfits(composed, before, overrides)])
+            refused.append(item)
+    fitting = [item for item in overrides if item not in refused]
+    raise_all([*found, *preflight.misfits(composed, before, fitting)])
 
 
 def _is_null(config: DictConfig, key: str) -> bool:

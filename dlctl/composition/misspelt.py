@@ -106,5 +106,5 @@ def _is_younger(composed: Composed, keys: Keys, other: Keys) -> bool:
     place, first = trail.first(keys), trail.first(other)
     if place is None or first is None or trail.rank(first) >= trail.rank(place):
         return False
-    layer = next(layer for layer in trail.layers if layer.file == place.file)
+    layer = next(layer for layer in trail.layers if layer.source == place.file)
     return not layer.package and layer is not trail.root
