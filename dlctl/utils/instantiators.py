@@ -70,7 +70,7 @@ def target_nodes(config: Any, group: str) -> dict[str, DictConfig]:
         if "_target_" in node:
             found[key] = node
         elif node and all(isinstance(each, DictConfig) and "_target_" in each for each in node.values()):
-            inner = ", ".join(f"{key}.{each}" for each in node)
+            inner = ", ".join(f"{key}.{each!s}" for each in node)
             raise ConfigError(
                 f"'{key}' has no _target_, and what it holds is not built: {inner}",
                 hint=f"write its nodes one level up, directly below {group}",
