@@ -14,6 +14,7 @@ from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
 from dlctl.project import Project, shown
 from dlctl.runs import record, store
 from dlctl.runs.record import Run
+from dlctl.utils import exception_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -136,13 +137,13 @@ def _failed(run: Run, error: Exception) -> RunFailed:
     installed = f"{os.sep}site-packages{os.sep}"
     own = [frame for frame in frames if installed not in frame.filename] or frames
     where = f" ({shown(own[-1].filename)}:{own[-1].lineno})" if own else ""
-    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    text = exception_text.one_line(error)
     if isinstance(error, OSError) and isinstance(error.filename, str):
-        text = f"{error.strerror}: {shown(error.filename)}"
-    return RunFailed(
-        f"{type(error).__name__}: {text}{where}",
-        hint=f"the traceback is in {shown(log_file(run))}; --traceback shows it here",
-    )
+        text = f"{type(error).__name__}: {error.strerror}: {shown(error.filename)}"
+    hint = f"the traceback is in {shown(log_file(run))}; --traceback shows it here"
+    if advised := exception_text.advice(error):
+        hint = f"{advised}\n{hint}"
+    return RunFailed(f"{text}{where}", hint=hint)
 
 
 def log_file(run: Run) -> Path:

@@ -20,6 +20,7 @@ from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.extras import EXTRAS
 from dlctl.pipeline import lean
 from dlctl.pipeline.checkpoints import AtomicCheckpointIO, keep_last
+from dlctl.utils.exception_text import one_line
 from dlctl.utils.instantiators import (
     instantiate_callbacks,
     instantiate_loggers,
@@ -181,10 +182,15 @@ def _build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
 
 def _not_built(key: str, error: Exception) -> DlctlError:
     """Hydra's report of what a target raised, as one line."""
+    for each in chain(error):
+        if isinstance(each, DlctlError):
+            return each
+    # What the target raised: what it had caught before is beside the point.
     cause: BaseException = error
-    for cause in chain(error):
-        if isinstance(cause, DlctlError):
-            return cause
+    while isinstance(cause, InstantiationException) and cause.__cause__:
+        cause = cause.__cause__
+    if isinstance(cause, ImportError):
+        *_, cause = chain(cause)
     lines = str(error).splitlines()
     where = next((line.partition(":")[2].strip() for line in lines if "full_key" in line), "") or key
     target = re.search(r"(?:call to target|locating target|loading) '([^']+)'", str(error))
@@ -198,9 +204,8 @@ def _not_built(key: str, error: Exception) -> DlctlError:
         hint = f"pip install 'dlctl[{EXTRAS[absent]}]'"
     elif absent:
         hint = f"pip install {absent}, or look at {where}._target_"
-    reason = next((line for line in str(cause).splitlines() if line.strip()), "")
     return ConfigError(
-        f"cannot build '{where}'{f' ({target[1]})' if target else ''}: {type(cause).__name__}: {reason}",
+        f"cannot build '{where}'{f' ({target[1]})' if target else ''}: {one_line(cause)}",
         hint=hint,
         key=where,
     )
