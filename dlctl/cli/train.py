@@ -24,6 +24,7 @@ def command(
     seed: options.Seed = None,
     ckpt: options.Checkpoint = None,
     resume: options.Resume = None,
+    config: options.Config = "train",
     trust: options.TrustCheckpoint = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -36,20 +37,39 @@ def command(
     if resume is not None:
         if ckpt is not None:
             raise UsageError("--resume and --ckpt exclude each other", hint="see dlctl train --help")
+        if config != "train":
+            raise UsageError("--resume and --config exclude each other", hint="a run keeps its config")
         go_on(resume, lines, trust=trust, dry_run=dry_run, as_json=json)
     else:
-        new(lines, ckpt=ckpt, trust=trust, dry_run=dry_run, as_json=json)
+        new(lines, config=config, ckpt=ckpt, trust=trust, dry_run=dry_run, as_json=json)
 
 
-def new(lines: list[str], *, ckpt: Path | None, trust: bool = False, dry_run: bool, as_json: bool) -> None:
-    """Start a run of its own."""
+def new(
+    lines: list[str],
+    *,
+    config: str = "train",
+    ckpt: Path | None,
+    trust: bool = False,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Start a run of its own.
+
+    Args:
+        lines: the overrides.
+        config: the primary config.
+        ckpt: the checkpoint to start from.
+        trust: load it whoever made it.
+        dry_run: show the config, and write nothing.
+        as_json: print one JSON object.
+    """
     from dlctl.composition.compose import compose
 
     project = Project.find()
     if launch.is_child():
         _train(*launch.inherited(project), trust=trust, as_json=False)
         return
-    composed = compose(project, "train", lines)
+    composed = compose(project, config, lines)
     checkpoint = _checkpoint(composed, ckpt)
     if not project.found:
         render.note(f"no project here: the packaged configs, logs in {shown(project.logs)}")
@@ -81,12 +101,13 @@ def go_on(name: str, lines: list[str], *, trust: bool = False, dry_run: bool, as
         pid = run.manifest.process.get("pid")
         raise UsageError(f"{run.id} is still running (process {pid} on {run.manifest.host})")
     checkpoint = run.checkpoint("last") or run.checkpoint("best")
+    saved = load(project, run.dir / ".hydra")
     if checkpoint is None:
+        named = [f"--config {saved.name}"] if saved.name != "train" else []
         raise NotFoundError(
             f"{run.id} has no checkpoint to go on from",
-            hint="start it again: dlctl train " + " ".join(run.manifest.overrides),
+            hint=" ".join(["start it again: dlctl train", *named, *run.manifest.overrides]),
         )
-    saved = load(project, run.dir / ".hydra")
     if not (trust or origin.is_own(run.dir / ".hydra")):
         raise origin.foreign(shown(run.dir))
     composed = reuse.over(saved, lines)

@@ -169,7 +169,11 @@ def load(project: Project, folder: Path) -> Composed:
     config["hydra"] = hydra["hydra"]
     OmegaConf.set_struct(config, True)
     overrides = yaml.safe_load(said.read_text(encoding="utf-8")) if said.is_file() else []
-    return Composed(project, "train", config, tuple(map(str, overrides or [])))
+    name = str(OmegaConf.select(config, "hydra.job.config_name", throw_on_missing=False))
+    name = name.removesuffix(".yaml")
+    if name not in project.options(""):
+        name = "train"  # other programs may not say which config it was, or have one of their own
+    return Composed(project, name, config, tuple(map(str, overrides or [])))
 
 
 def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed:

@@ -26,7 +26,7 @@ def over(saved: Composed, overrides: Sequence[str]) -> Composed:
     groups = [item for item in parsed if chooses(configs, item)]
     result = Composed(
         saved.project,
-        "train",
+        saved.name,
         copy.deepcopy(saved.full),
         (*saved.overrides, *overrides),
         tuple(line_of(item) for item in groups),
@@ -43,7 +43,7 @@ def _choose_again(
     """Replace the parts of a saved config that new choices bring."""
     named = {item.key_or_group for item in groups}
     kept = [item for item in said if chooses(configs, item) and item.key_or_group not in named]
-    fresh = compose(result.project, "train", [line_of(item) for item in [*kept, *groups]])
+    fresh = compose(result.project, result.name, [line_of(item) for item in [*kept, *groups]])
     for item in groups:
         part = _replace(result.full, fresh.full, configs, item)
         # What was said of single values then still holds, where there are such values now.

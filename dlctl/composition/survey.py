@@ -59,12 +59,12 @@ class _Result:
         return frozenset(layer.file for layer in layers if layer.file)
 
 
-def launched(project: Project, overrides: Sequence[str]) -> Report:
+def launched(project: Project, overrides: Sequence[str], name: str = "train") -> Report:
     """Check what a command line launches and the files that it is made of.
 
     What keeps it from composing does not hide what else is wrong.
     """
-    found = Launched(project, list(overrides))
+    found = Launched(project, list(overrides), name)
     found.compose()
     report = Report([*found.refused, *found.faults])
     if composed := found.composed:
