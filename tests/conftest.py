@@ -1,5 +1,6 @@
 """One way to run dlctl: the real command in an isolated project."""
 
+import copy
 import json
 import os
 import re
@@ -99,11 +100,17 @@ def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
-    """Nothing is left of a project's package after a test, nor of the resolvers that it registered."""
+    """Nothing is left of a project's package after a test, nor of what it registered."""
+    from hydra.core.config_store import ConfigStore
     from omegaconf.basecontainer import BaseContainer
 
-    resolvers = dict(BaseContainer._resolvers)
+    # Registers Hydra's own configs, which happens once in a process.
+    import dlctl.composition.search_path  # noqa: F401
+
+    resolvers, store = dict(BaseContainer._resolvers), ConfigStore.instance()
+    before = copy.deepcopy(store.repo)
     yield
+    store.repo = before
     BaseContainer._resolvers.clear()
     BaseContainer._resolvers.update(resolvers)
     for name in [name for name in sys.modules if name in ("src", "train") or name.startswith("src.")]:

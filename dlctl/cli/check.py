@@ -17,6 +17,7 @@ def command(
     overrides: options.Overrides = None,
     experiment: options.Experiment = None,
     debug: options.Debug = None,
+    config: options.Config = "train",
     all_: Annotated[
         bool, typer.Option("--all", help="Check every experiment and every option of every group.")
     ] = False,
@@ -30,9 +31,9 @@ def command(
 
     lines = options.as_overrides(overrides, experiment=experiment, debug=debug)
     project = Project.find()
-    if all_ and lines:
-        raise UsageError("--all checks everything and takes no overrides")
-    report = survey.everything(project) if all_ else survey.launched(project, lines)
+    if all_ and (lines or config != "train"):
+        raise UsageError("--all checks everything and takes no overrides and no --config")
+    report = survey.everything(project) if all_ else survey.launched(project, lines, config)
     if not any("pipeline" in line for line in lines):
         report.notes += steps.notes(project)
     _show(report, as_json=json)

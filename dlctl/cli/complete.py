@@ -116,7 +116,10 @@ def studies() -> Offers:
 def groups() -> Offers:
     """The groups of configs."""
     project = Project.find()
-    return [(name, ", ".join(project.options(name))) for name in project.groups]
+    from dlctl.composition import store_calls
+
+    names = sorted({*project.groups, *store_calls.groups(project)})
+    return [(name, ", ".join(dict(_options(project, name)))) for name in names]
 
 
 def configs() -> Offers:
@@ -192,7 +195,13 @@ def overrides(ctx: typer.Context, incomplete: str) -> Offers:
 
 def _options(project: Project, group: str) -> Offers:
     """The options of a group, each with the first line of its file."""
-    return [(name, about(file)) for name, file in project.options(group).items()]
+    from dlctl.composition import store_calls
+
+    files = project.options(group)
+    registered = [(name, f"in {place}") for name, place in store_calls.options(project, group).items()]
+    return [(name, about(file)) for name, file in files.items()] + [
+        offer for offer in registered if offer[0] not in files
+    ]
 
 
 def about(file: Path) -> str:
@@ -225,7 +234,9 @@ def _about_run(run: "Run") -> str:
 
 def _groups(project: Project, config: "DictConfig | None", sign: str, typed: str) -> Offers:
     """The groups of which an option can be chosen; behind ``+`` those that are not chosen from yet."""
-    known = set(project.groups)
+    from dlctl.composition import store_calls
+
+    known = {*project.groups, *store_calls.groups(project)}
     chosen = dict(config.hydra.runtime.choices) if config else dict.fromkeys(known)
     if sign.startswith("+"):
         groups = sorted(known - chosen.keys()) if sign == "+" else []
@@ -257,7 +268,7 @@ def _of_the_run(ctx: typer.Context, project: Project, lines: Sequence[str]) -> "
     if not name:
         return None
     from dlctl.composition.compose import load
-    from dlctl.composition.kept import read
+    from dlctl.composition.kept import primary_name, read
     from dlctl.composition.reuse import evaluation, over
     from dlctl.runs import store
 
@@ -265,7 +276,7 @@ def _of_the_run(ctx: typer.Context, project: Project, lines: Sequence[str]) -> "
     if not words:
         return over(load(project, run.dir / ".hydra"), lines)
     own = read(run.dir / ".hydra" / "config.yaml")
-    return evaluation(project, own, run.manifest.overrides, lines, "eval")
+    return evaluation(project, own, run.manifest.overrides, lines, "eval", primary_name(run.dir / ".hydra"))
 
 
 def _of_the_project(ctx: typer.Context, project: Project, lines: Sequence[str]) -> "Composed":
@@ -284,7 +295,7 @@ def _choices(ctx: typer.Context, project: Project) -> Iterator[str]:
     for word in [*(ctx.params.get("overrides") or []), *(ctx.params.get("words") or [])]:
         if ctx.info_name == "debug" and "=" not in word and word in project.options("debug"):
             yield f"debug={word}"
-        elif ("=" in word or word[0] == "~") and project.options(
-            re.split("[=@]", word.lstrip("+~"))[0] or "?"
+        elif ("=" in word or word[0] == "~") and _options(
+            project, re.split("[=@]", word.lstrip("+~"))[0] or "?"
         ):
             yield word

@@ -7,6 +7,7 @@ def command(
     overrides: options.DebugAndOverrides = None,
     experiment: options.Experiment = None,
     seed: options.Seed = None,
+    config: options.Config = "train",
     dry_run: options.DryRun = False,
     json: options.Json = False,
 ) -> None:
@@ -18,4 +19,4 @@ def command(
     named = words and "=" not in words[0] and not words[0].startswith("~")
     name = words.pop(0) if named else "default"
     lines = options.as_overrides(words, experiment=experiment, debug=name, seed=seed)
-    train.new(lines, ckpt=None, dry_run=dry_run, as_json=json)
+    train.new(lines, config=config, ckpt=None, dry_run=dry_run, as_json=json)

@@ -6,16 +6,17 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager, nullcontext, redirect_stdout
+from contextlib import chdir, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlctl import redact
 from dlctl.cli import logs
-from dlctl.errors import DlctlError, Interrupted, RunFailed, disk_full
+from dlctl.errors import DlctlError, Interrupted, NotFoundError, RunFailed, disk_full
 from dlctl.project import Project, shown
 from dlctl.runs import manifest, record, store, trusted, workers
 from dlctl.runs.record import Run
+from dlctl.utils import exception_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -168,13 +169,13 @@ def _failed(run: Run, error: Exception) -> RunFailed:
     installed = f"{os.sep}site-packages{os.sep}"
     own = [frame for frame in frames if installed not in frame.filename] or frames
     where = f" ({shown(own[-1].filename)}:{own[-1].lineno})" if own else ""
-    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    text = exception_text.one_line(error)
     if isinstance(error, OSError) and isinstance(error.filename, str):
-        text = f"{error.strerror}: {shown(error.filename)}"
-    return RunFailed(
-        f"{type(error).__name__}: {text}{where}",
-        hint=f"the traceback is in {shown(log_file(run))}; --traceback shows it here",
-    )
+        text = f"{type(error).__name__}: {error.strerror}: {shown(error.filename)}"
+    hint = f"the traceback is in {shown(log_file(run))}; --traceback shows it here"
+    if advised := exception_text.advice(error):
+        hint = f"{advised}\n{hint}"
+    return RunFailed(f"{text}{where}", hint=hint)
 
 
 def _size(folder: str) -> str:
@@ -192,8 +193,13 @@ def log_file(run: Run) -> Path:
 def start_again(run: Run) -> str:
     """How to start a run again that has no checkpoint."""
     from dlctl.cli import render
+    from dlctl.composition.kept import primary_name
 
-    return f"start it again: {render.command('train', *run.manifest.overrides)}"
+    words = list(run.manifest.overrides)
+    with suppress(NotFoundError):
+        if (name := primary_name(run.dir / ".hydra")) != "train":
+            words = ["--config", name, *words]
+    return f"start it again: {render.command('train', *words)}"
 
 
 def _next_step(run: Run) -> str:

@@ -22,11 +22,12 @@ def command(
 
     What `dlctl train` chooses is marked.
     """
+    from dlctl.composition import store_calls
     from dlctl.composition.compose import compose
     from dlctl.composition.faults import close, meant
 
     project = Project.find()
-    known = project.groups
+    known = sorted({*project.groups, *store_calls.groups(project)})
     if group is not None and group not in known:
         hint = meant(close(group, known)) or f"there are: {', '.join(known)}"
         raise NotFoundError(f"there is no group '{group}'", hint=hint, suggestions=close(group, known))
@@ -46,6 +47,8 @@ def command(
 
 
 def _options(project: Project, group: str, chosen: Any) -> list[dict[str, Any]]:
+    from dlctl.composition import store_calls
+
     picked = chosen if isinstance(chosen, list) else [chosen]
     return [
         {
@@ -56,6 +59,16 @@ def _options(project: Project, group: str, chosen: Any) -> list[dict[str, Any]]:
             "packaged": not project.owns(file),
         }
         for name, file in project.options(group).items()
+    ] + [
+        {
+            "name": name,
+            "about": f"registered in {place}",
+            "chosen": name in picked,
+            "file": str(place.file),
+            "packaged": False,
+        }
+        for name, place in store_calls.options(project, group).items()
+        if name not in project.options(group)
     ]
 
 

@@ -60,6 +60,15 @@ Experiment = Annotated[
         autocompletion=complete.experiments,
     ),
 ]
+Config = Annotated[
+    str,
+    typer.Option(
+        "--config",
+        metavar="NAME",
+        help="The primary config: train, eval or another one in configs.",
+        autocompletion=complete.configs,
+    ),
+]
 Debug = Annotated[
     str | None,
     typer.Option("--debug", metavar="NAME", help="A debug config.", autocompletion=complete.debugs),

@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
 Format = Literal["tree", "yaml", "json"]
 
-
-Config = Annotated[
-    str,
-    typer.Option(
-        "--config",
-        metavar="NAME",
-        help="train, eval or another one in configs.",
-        autocompletion=complete.configs,
-    ),
-]
 Package = Annotated[
     str | None,
     typer.Option(
@@ -56,7 +46,7 @@ def command(
     overrides: options.Overrides = None,
     experiment: options.Experiment = None,
     debug: options.Debug = None,
-    config: Config = "train",
+    config: options.Config = "train",
     format: Annotated[
         Format | None, typer.Option("--format", help="A tree is the default on a terminal, YAML in a pipe.")
     ] = None,

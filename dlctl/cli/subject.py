@@ -47,12 +47,13 @@ def subject(
     checkpoint, run = store.find_checkpoint(project, name, which)
     from omegaconf import OmegaConf
 
-    from dlctl.composition.kept import read
+    from dlctl.composition.kept import primary_name, read
     from dlctl.composition.reuse import evaluation
 
     own: Any = None
-    mine, said = True, list[str]()
+    mine, said, primary = True, list[str](), "train"
     if run is not None:
+        primary = primary_name(run.dir / ".hydra")
         own = read(run.dir / ".hydra" / "config.yaml")
         mine, said = origin.is_own(run.dir / ".hydra"), origin.overrides(run.dir / ".hydra")
     if not (mine or trust):
@@ -66,7 +67,7 @@ def subject(
         if not (mine or trust):
             # Before anything of it is resolved: a project may have resolvers that run what they are given.
             raise origin.foreign(shown(checkpoint))
-    composed = evaluation(project, own, said, [*overrides], task)
+    composed = evaluation(project, own, said, [*overrides], task, primary)
     # Projects leave it to the command line there (???), and dlctl has been told already.
     OmegaConf.update(composed.full, "ckpt_path", str(checkpoint), force_add=True)
     composed.resolve(composed.run_dir())

@@ -27,6 +27,7 @@ def command(
     weights_partial: options.WeightsPartial = False,
     resume: options.Resume = None,
     take_over: options.TakeOver = False,
+    config: options.Config = "train",
     trust: options.TrustCheckpoint = False,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -48,22 +49,41 @@ def command(
     if weights_partial:
         lines.append("++weights_partial=true")
     if resume is not None:
+        if config != "train":
+            raise UsageError("--resume and --config exclude each other", hint="a run keeps its config")
         go_on(resume, lines, take_over=take_over, trust=trust, dry_run=dry_run, as_json=json)
     elif take_over:
         raise UsageError("--take-over goes with --resume", hint="see dlctl train --help")
     else:
-        new(lines, ckpt=ckpt, trust=trust, dry_run=dry_run, as_json=json)
+        new(lines, config=config, ckpt=ckpt, trust=trust, dry_run=dry_run, as_json=json)
 
 
-def new(lines: list[str], *, ckpt: Path | None, trust: bool = False, dry_run: bool, as_json: bool) -> None:
-    """Start a run of its own."""
+def new(
+    lines: list[str],
+    *,
+    config: str = "train",
+    ckpt: Path | None,
+    trust: bool = False,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Start a run of its own.
+
+    Args:
+        lines: the overrides.
+        config: the primary config.
+        ckpt: the checkpoint to start from.
+        trust: load it whoever made it.
+        dry_run: show the config, and write nothing.
+        as_json: print one JSON object.
+    """
     from dlctl.composition.compose import compose
 
     project = Project.find()
     if launch.is_child():
         _train(*launch.inherited(project), trust=trust, as_json=False)
         return
-    composed = compose(project, "train", lines)
+    composed = compose(project, config, lines)
     checkpoint = _checkpoint(composed, ckpt)
     if not project.found:
         render.note(f"no project here: the packaged configs, logs in {shown(project.logs)}")

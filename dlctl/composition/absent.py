@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from hydra.core.override_parser.types import Override
 
+from dlctl.composition import config_store
+from dlctl.composition.config_store import all_groups, all_options
 from dlctl.composition.defaults import WHOLE, Entry, entries
 from dlctl.composition.faults import close, meant
 from dlctl.composition.file_faults import header, names_package, unpackaged
@@ -23,7 +25,7 @@ def absent(project: Project, name: str, found: Reach, choices: Sequence[Override
             faults.append(no_option(project, group, config.removeprefix(f"{group}/"), entry))
     for unused in found.unused:
         # What is not there may have brought what others override. A group that is nowhere nobody brings.
-        if not found.missing or not project.options(unused.group):
+        if not found.missing or not all_options(project, unused.group):
             faults.append(_unused(project, name, unused, found))
     return faults
 
@@ -38,10 +40,11 @@ def no_option(project: Project, group: str, option: str, entry: Entry | None = N
         entry: the entry of a defaults list that asks for it; None if the command line does.
     """
     place = Place(entry.file, entry.line) if entry else None
-    known = list(project.options(group))
+    known = all_options(project, group)
     if not known:
-        similar = close(group, project.groups)
-        hint = _with_slash(project, entry) or meant(similar) or f"there are: {', '.join(project.groups)}"
+        groups = all_groups(project)
+        similar = close(group, groups)
+        hint = _with_slash(project, entry) or meant(similar) or f"there are: {', '.join(groups)}"
         return ConfigError(
             f"there is no group '{group}'",
             hint=hint,
@@ -50,12 +53,14 @@ def no_option(project: Project, group: str, option: str, entry: Entry | None = N
             place=place,
             topic="defaults",
         )
+    known = [name for name in known if name != option]
     similar = close(option, known, cutoff=0.5)
     label = "experiment" if group == "experiment" else f"option of '{group}'"
     sign = ": " if place else "="
     unread = [folder / group / f"{option}.yml" for folder in project.folders]
     odd = [folder / group / f"{option}.yaml" for folder in project.folders]
     lines = [
+        config_store.reason(project, f"{group}/{option}"),
         *(f"{shown(file)} is not read: the name must end in .yaml" for file in unread if file.is_file()),
         *(f"{shown(file)} is a folder and no file" for file in odd if file.is_dir()),
         *(
@@ -78,7 +83,9 @@ def no_option(project: Project, group: str, option: str, entry: Entry | None = N
 
 def _with_slash(project: Project, entry: Entry | None) -> str | None:
     """What an entry was meant to be that names a group from the top and forgets the slash."""
-    if entry is None or entry.name.startswith("/") or not entry.options or not project.options(entry.name):
+    if entry is None or entry.name.startswith("/") or not entry.options:
+        return None
+    if not all_options(project, entry.name):
         return None
     return f"did you mean '- override /{entry.name}: {entry.written}'?"
 
@@ -96,9 +103,9 @@ def _unused(project: Project, name: str, unused: Unused, found: Reach) -> Config
         return unpackaged(entry.file, whole)
     if entry and "@" in key and (misspelt := next(header(entry.file), None)):
         return misspelt
-    if entry and not project.options(group) and not group.startswith("hydra/"):
+    if entry and not all_options(project, group) and not group.startswith("hydra/"):
         return no_option(project, group, entry.written, entry)
-    options = ", ".join(project.options(group)) or "none"
+    options = ", ".join(all_options(project, group)) or "none"
     add = f"to add it: +{key}=OPTION (options: {options})"
     if entry:
         add = f"without 'override' it is added: - /{group}: {entry.written}"

@@ -12,8 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlctl.composition import (
     config_files,
+    config_store,
     explain,
     misspelt,
+    plug_points,
     preflight,
     roots,
     settings,
@@ -59,6 +61,7 @@ def faults(composed: Composed, *, imports: bool = True, searched: bool = False) 
     found += settings.faults(composed, others=imports)
     found += _unpackaged(composed)
     found += targets.faults(composed, config, imports=imports)
+    found += plug_points.faults(composed, config)
     found += _metrics(composed, config, searched)
     found += _modes(composed, config)
     found += _paths(composed, config)
@@ -111,12 +114,15 @@ def _metrics(composed: Composed, config: dict[str, Any], searched: bool) -> Iter
 def _modes(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
     """Directions in which no callback of Lightning watches a metric; its annotations take any word."""
     callbacks = config.get("callbacks")
-    for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
+    sections: dict[Keys, Any] = {("callbacks",): callbacks}
+    if isinstance(callbacks, dict) and "_target_" not in callbacks:
+        sections = {("callbacks", name): node for name, node in callbacks.items()}
+    for section, node in sections.items():
         mode = node.get("mode") if isinstance(node, dict) and "monitor" in node else None
         target = str(node.get("_target_")) if mode is not None else ""
         watches = target.startswith(("lightning.", "pytorch_lightning."))
         if watches and mode not in ("min", "max", "???") and "${" not in str(mode):
-            keys: Keys = ("callbacks", name, "mode")
+            keys: Keys = (*section, "mode")
             close = told.close(str(mode), ("min", "max"), cutoff=0.5)
             message = f"'{mode}' does not fit '{dotted(keys)}', which takes min or max"
             yield told.blamed(composed, keys, message, "value", told.meant(close), close)
@@ -256,7 +262,7 @@ def _space(composed: Composed, keys: Keys, name: str, space: Any) -> Iterator[Co
 
 def known(composed: Composed, name: str) -> bool:
     """Whether a search can set a name: a key of the config, or a group."""
-    if name in composed.choices or composed.project.options(name):
+    if name in composed.choices or config_store.all_options(composed.project, name):
         return True
     parent, _, last = name.rpartition(".")
     node: Any = composed.full

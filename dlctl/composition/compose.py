@@ -18,7 +18,7 @@ from omegaconf import DictConfig, Node, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dlctl import redact
-from dlctl.composition.kept import read
+from dlctl.composition.kept import primary_name, read
 from dlctl.composition.keys import Keys
 from dlctl.composition.overrides import chooses, line_of, literal, parse, readable
 from dlctl.composition.registering import retried
@@ -167,7 +167,10 @@ def load(project: Project, folder: Path) -> Composed:
     setup_globals()
     config["hydra"] = hydra["hydra"]
     OmegaConf.set_struct(config, True)
-    return Composed(project, "train", config, tuple(read_overrides(folder / "overrides.yaml")))
+    name = primary_name(folder)
+    if name not in project.options(""):
+        name = "train"  # other programs may not say which config it was, or have one of their own
+    return Composed(project, name, config, tuple(read_overrides(folder / "overrides.yaml")))
 
 
 def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed:
@@ -236,6 +239,7 @@ def override(composed: Composed, overrides: Sequence[Override], before: DictConf
     from dlctl.composition import preflight
 
     found: list[DlctlError] = []
+    refused: list[Override] = []
     before = copy.deepcopy(composed.full) if before is None else before
     for item in overrides:
         if item.key_or_group.startswith("hydra.launcher.") and item.type == OverrideType.CHANGE:
@@ -253,7 +257,9 @@ def override(composed: Composed, overrides: Sequence[Override], before: DictConf
             from dlctl.composition import override_errors
 
             found.append(override_errors.bad_override(composed, before, item, error))
-    raise_all([*found, *preflight.misfits(composed, before, overrides)])
+            refused.append(item)
+    fitting = [item for item in overrides if item not in refused]
+    raise_all([*found, *preflight.misfits(composed, before, fitting)])
 
 
 def _is_null(config: DictConfig, key: str) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import yaml
 from hydra.core.override_parser.types import Override
 from hydra.errors import MissingConfigException
 from hydra.plugins.config_source import ConfigLoadError
+from omegaconf.errors import ConfigKeyError
 
-from dlctl.composition import config_files
+from dlctl.composition import config_files, config_store
 from dlctl.composition.absent import absent, no_option
 from dlctl.composition.defaults import Entry, entries, place_of
 from dlctl.composition.faults import close, first_line, meant
@@ -116,7 +118,7 @@ def translated(
             return [*clashing]
     if any(isinstance(each, RecursionError) for each in chain(error)):
         return [_circle(name, found)]
-    if not project.options("").get(name):
+    if name not in config_store.all_options(project, ""):
         return [_no_primary(project, name)]
     several: list[DlctlError] = [
         *_nothing(choices),
@@ -230,7 +232,7 @@ def _inside(found: Reach, reason: str) -> tuple[Path | None, str]:
 
 
 def _no_primary(project: Project, name: str) -> ConfigError:
-    known = project.options("")
+    known = config_store.all_options(project, "")
     similar = close(name, known)
     hint = meant(similar) or f"there are: {', '.join(known)}"
     return ConfigError(f"there is no config '{name}'", hint=hint, suggestions=similar, topic="defaults")
@@ -255,6 +257,10 @@ def _mismatch(inside: Path | None, error: Exception) -> ConfigError | None:
             found = next(filter(None, (config_files.find(tree, way) for way in ways)), None)
         place = Place(inside, found[1]) if inside and found else None
         hint = f"dlctl show-config --package {key.rpartition('.')[0]} shows what there is"
+        typed = (cause for cause in chain(error) if isinstance(cause, ConfigKeyError))
+        if (unknown := next(typed, None)) and is_dataclass(unknown.object_type):
+            known = [field.name for field in fields(unknown.object_type)]
+            hint = meant(close(str(unknown.key), known)) or f"it takes {', '.join(known)}"
         if match := re.match(r"hydra\.(launcher|sweeper)\.", key):
             hint = f"choose one that takes it, in the defaults list: - override /hydra/{match[1]}: OPTION"
         return ConfigError(f"'{key}': {reason}", hint=hint, key=key, place=place, topic="value")

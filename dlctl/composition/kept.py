@@ -11,6 +11,16 @@ from dlctl.project import shown
 from dlctl.yaml_text import from_yaml
 
 
+def primary_name(folder: Path) -> str:
+    """The primary config that the run of a ``.hydra`` folder was composed from: ``train`` if it does not say.
+
+    Raises:
+        NotFoundError: the folder's hydra.yaml is not there or is damaged.
+    """
+    name = OmegaConf.select(read(folder / "hydra.yaml"), "hydra.job.config_name", throw_on_missing=False)
+    return str(name or "train").removesuffix(".yaml")
+
+
 def read(file: Path) -> DictConfig:
     """A config that a run has kept.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlctl.composition import check, config_files, repair
+from dlctl.composition import check, config_files, config_store, repair
 from dlctl.composition.compose import Composed, compose
 from dlctl.composition.defaults import WHOLE, Entry, entries
 from dlctl.composition.keys import at, word
@@ -123,7 +123,7 @@ class Launched:
         key, option = next(iter(item.items())) if isinstance(item, dict) else (None, None)
         if key is None or isinstance(option, list):
             return []
-        known = self.project.options(group)
+        known = config_store.all_options(self.project, group)
         return [{key: similar}] if known else [{key.replace(group, similar): option}]
 
     def _key(self, place: Place) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from dlctl.composition import config_files
 from dlctl.composition import faults as told
 from dlctl.composition.compose import Composed
-from dlctl.composition.keys import Keys, at, dotted, walk, word
+from dlctl.composition.keys import Keys, at, dotted, references, walk, word
 from dlctl.errors import ConfigError
 
 # $paths.x, $(paths.x) and {paths.x}, where ${paths.x} is meant.
@@ -22,7 +22,7 @@ def faults(composed: Composed, config: dict[str, Any], plain: dict[str, Any]) ->
         config: its values, resolved as far as possible.
         plain: its values, unresolved.
     """
-    yield from _strays(composed, config)
+    yield from _strays(composed, config, plain)
     for keys, value in walk(plain):
         for text, name in _pointers(keys, value):
             if at(plain, tuple(name.split("."))) is not None:
@@ -40,8 +40,11 @@ def _pointers(keys: Keys, value: Any) -> Iterator[tuple[str, str]]:
         yield f"{{{keys[-1]}}}", str(keys[-1])
 
 
-def _strays(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]:
+def _strays(composed: Composed, config: dict[str, Any], plain: dict[str, Any]) -> Iterator[ConfigError]:
     """Keys that one file adds beside a key of another that it was probably meant to change."""
+    pointed = [
+        each for keys, value in walk(plain) if isinstance(value, str) for each in references(keys, value)
+    ]
     for group in ("callbacks", "logger"):
         part: Any = config.get(group)
         for name, node in part.items() if isinstance(part, dict) else ():
@@ -51,6 +54,14 @@ def _strays(composed: Composed, config: dict[str, Any]) -> Iterator[ConfigError]
                 message = f"'{group}.{name}' is '{word(node)}', and builds nothing"
                 hint = f"to choose an option, in the defaults list: - override /{group}: {name}"
                 yield told.blamed(composed, (group, name), message, "value", hint)
+            elif (
+                isinstance(node, bool | int | float | str)
+                and "_target_" not in part
+                and not any(what == (group, name) for _, what in pointed)
+            ):
+                message = f"'{group}.{name}' is '{word(node)}', and builds nothing"
+                hint = "a node of this group is a section with a _target_"
+                yield told.blamed(composed, (group, name), message, "key", hint)
     for keys, section in _sections(config, ()):
         yield from _typos(composed, keys, section)
 
@@ -106,5 +117,5 @@ def _is_younger(composed: Composed, keys: Keys, other: Keys) -> bool:
     place, first = trail.first(keys), trail.first(other)
     if place is None or first is None or trail.rank(first) >= trail.rank(place):
         return False
-    layer = next(layer for layer in trail.layers if layer.file == place.file)
+    layer = next(layer for layer in trail.layers if layer.source == place.file)
     return not layer.package and layer is not trail.root

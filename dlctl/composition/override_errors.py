@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, GrammarParseError
 
 from dlctl.composition import preflight, signatures
-from dlctl.composition.faults import close_keys, first_line, hydras, leaves, meant
+from dlctl.composition.faults import close, close_keys, first_line, hydras, leaves, meant
 from dlctl.composition.keys import word
 from dlctl.composition.preflight import present
 from dlctl.errors import ConfigError, DlctlError
@@ -25,6 +25,8 @@ def unparsable(text: str, error: Exception) -> ConfigError:
     hint = "write it as key=value, +key=value to add a key or ~key to remove one"
     if match := re.fullmatch(r"(.+)\[(\d+)\](.*)", key):
         hint = f"an item of a list: {match[1]}.{match[2]}{match[3]}={value}"
+    elif not key.isascii():
+        hint = "the command line takes keys of ASCII letters only: set it in a config file"
     elif value.startswith("~"):
         hint = f"no shell makes a home of ~ there: {key}=$HOME{value[1:]}"
     elif value.count("'") % 2 or value.count('"') % 2:
@@ -33,7 +35,9 @@ def unparsable(text: str, error: Exception) -> ConfigError:
         hint = "close the brackets, or quote the value if they belong to it"
     elif match := re.search(r"\b(interval|range)\(", value):
         hint = f"{match[1]} takes numbers: {key}={match[1]}(1,10)"
-    elif any(sign in value for sign in "=#:{}()[] "):
+    elif not value.isascii() and value.startswith(("[", "{")):
+        hint = f"quote what is not ASCII, and the whole for the shell: {_quoted_inside(key, value)}"
+    elif any(sign in value for sign in "=#:{}()[] ") or not value.isascii():
         hint = f"quote the value, and the whole for the shell: {_quoted(key, value)}"
     said = "" if reason.startswith(("LexerNoViableAlt", "Error parsing override")) else f": {reason}"
     return ConfigError(f"cannot read the override '{text}'{said}", hint=hint, key=key)
@@ -42,6 +46,12 @@ def unparsable(text: str, error: Exception) -> ConfigError:
 def _quoted(key: str, value: str) -> str:
     """An override as it has to be typed for its value to be one text."""
     return shlex.quote('{}="{}"'.format(key, value.replace('"', '\\"')))
+
+
+def _quoted_inside(key: str, value: str) -> str:
+    """An override of a list or section as it has to be typed, with quotes around what is not ASCII."""
+    quoted = re.sub(r"""[^\s,:"'\[\]{}]*[^\x00-\x7f][^\s,:"'\[\]{}]*""", r'"\g<0>"', value)
+    return shlex.quote(f"{key}={quoted}")
 
 
 def sweep(text: str, item: Override) -> ConfigError:
@@ -122,7 +132,9 @@ def _unknown(composed: "Composed", before: DictConfig, key: str, hint: str | Non
     if not lines and hint and not (refused and section is not None):
         lines = [hint]
     if not lines and takes:
-        lines = [f"{target} takes {', '.join(takes.names)}"]
+        written = (hint or "").partition("=")[2] or "VALUE"
+        add = [f"+{parent}.{name}={written}" for name in close(last, takes.names)]
+        lines = [meant(add) or f"{target} takes {', '.join(takes.names)}"]
     return ConfigError(
         f"unknown key '{key}'",
         hint="\n".join(lines) or "dlctl show-config shows what there is",

@@ -11,7 +11,7 @@ from hydra.core.default_element import DefaultsTreeNode, GroupDefault, InputDefa
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from dlctl.composition import config_files
+from dlctl.composition import config_files, config_store, store_calls
 from dlctl.composition.defaults import Entry, entries
 from dlctl.composition.keys import Keys, dotted, word
 from dlctl.composition.search_path import file_of, loader
@@ -28,7 +28,8 @@ class Layer:
     Attributes:
         title: as a defaults list has it: ``data: mnist_mini`` or ``model_checkpoint``.
         config: ``data/mnist_mini``; None if nothing was chosen.
-        file: where it lies; None for what Hydra keeps in Python.
+        file: where it lies; None for what is kept in Python.
+        registered: the call by which the project's code registers it; None for a file, and for Hydra's own.
         package: the keys below which its values go.
         asked: the entry of the defaults list that names it; None for the primary config.
         chosen: what replaced the option of that entry: an override, or the place of another entry.
@@ -40,12 +41,18 @@ class Layer:
     title: str
     config: str | None = None
     file: Path | None = None
+    registered: Place | None = None
     package: Keys = ()
     asked: Place | None = None
     chosen: str | Place | None = None
     instead: str | None = None
     parent: "Layer | None" = None
     parts: list["Layer"] = field(default_factory=list, repr=False)
+
+    @property
+    def source(self) -> Path | None:
+        """The file that says what it holds, YAML or Python; None for Hydra's own."""
+        return self.file or (self.registered.file if self.registered else None)
 
     @property
     def why(self) -> str:
@@ -97,6 +104,7 @@ class Trail:
         values: Sequence[Override] = (),
         restored: Sequence[str] = (),
     ) -> None:
+        self._project = project
         configs = loader(project)
         with warnings.catch_warnings(), config_files.outlined():
             # Composing has been silent about the same.
@@ -152,16 +160,20 @@ class Trail:
 
     def rank(self, place: Place) -> int:
         """Where a file comes in the order of merging: what comes later wins."""
-        ranks = [number for number, layer in enumerate(self.layers) if layer.file == place.file]
+        ranks = [number for number, layer in enumerate(self.layers) if layer.source == place.file]
         return max(ranks, default=-1)
 
     def _in_file(self, layer: Layer, keys: Keys) -> Step | None:
         count = len(layer.package)
-        if layer.file is None or tuple(map(str, keys[:count])) != layer.package[: len(keys)]:
+        by = Place(layer.file, 1) if layer.file else layer.registered
+        if by is None or tuple(map(str, keys[:count])) != layer.package[: len(keys)]:
             return None
         if len(keys) <= count:
             # The file as a whole is what makes the section.
-            return Step(dotted(keys), f"the section of {layer.title}", Place(layer.file, 1), layer.why)
+            return Step(dotted(keys), f"the section of {layer.title}", by, layer.why)
+        if layer.file is None:
+            stored = config_store.value(str(layer.config), keys[count:])
+            return Step(dotted(keys[: count + stored[0]]), stored[1], by, layer.why) if stored else None
         found = config_files.find(config_files.nodes(layer.file), keys[count:])
         if found is None:
             return None
@@ -175,10 +187,13 @@ class Trail:
         config = node.get_config_path() if node.get_name() is not None else None
         entry = _entry(parent.file, node) if parent else None
         chosen = self._chosen(node)
+        there = config is not None and not node.is_deleted()
+        file = file_of(self._repository, config) if config and there else None
         layer = Layer(
             title=_title(node),
             config=config,
-            file=file_of(self._repository, config) if config and not node.is_deleted() else None,
+            file=file,
+            registered=store_calls.place(self._project, config) if config and there and not file else None,
             package=_package(node.get_final_package()),
             asked=Place(entry.file, entry.line) if entry else None,
             chosen=chosen,

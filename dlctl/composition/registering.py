@@ -45,25 +45,34 @@ def reason(project: Project, name: str) -> str | None:
     place = registered(project).get(name)
     if place is None:
         return None
-    told = _tried.get((project.root, _module(project, place.file) or ""))
-    why = f"which cannot be imported: {told}" if told else "in code that an import does not run"
-    return f"it is registered in {place}, {why}"
+    return f"it is registered in {place}, {why_not(project, place.file)}"
+
+
+def why_not(project: Project, file: Path) -> str:
+    """Why importing a file did not register what its source says."""
+    error = _tried.get((project.root, module_of(project, file) or ""))
+    return f"which cannot be imported: {error}" if error else "in code that an import does not run"
 
 
 def _register(project: Project, name: str) -> bool:
     """Import the project's code until a resolver is known."""
     for module in _candidates(project, name) if project.found else ():
-        if (project.root, module) not in _tried:
-            _tried[project.root, module] = _failure(module)
+        import_once(project, module)
         if OmegaConf.has_resolver(name):
             return True
     return False
 
 
+def import_once(project: Project, module: str) -> None:
+    """Import a module of the project; what goes wrong is kept for ``why_not``."""
+    if (project.root, module) not in _tried:
+        _tried[project.root, module] = _failure(module)
+
+
 def _candidates(project: Project, name: str) -> Iterator[str]:
     """The modules that may register a resolver, the likeliest first."""
     place = registered(project).get(name)
-    if place and (module := _module(project, place.file)):
+    if place and (module := module_of(project, place.file)):
         yield module
     for module in _MODULES:
         path = project.root.joinpath(*module.split("."))
@@ -71,7 +80,7 @@ def _candidates(project: Project, name: str) -> Iterator[str]:
             yield module
 
 
-def _module(project: Project, file: Path) -> str | None:
+def module_of(project: Project, file: Path) -> str | None:
     """The name under which a file of the project is imported; None if it belongs to no package."""
     parts = file.relative_to(project.root).with_suffix("").parts
     parts = parts[:-1] if parts[-1] == "__init__" else parts

@@ -34,7 +34,7 @@ def _layers(layers: Iterable[Layer]) -> Iterator[Layer]:
 def _brought(layer: Layer, keys: Keys) -> bool:
     """Whether a part of the config lacks a key because no option is chosen for it."""
     count = len(layer.package)
-    return bool(layer.chosen and layer.file is None and count and keys[:count] == layer.package)
+    return bool(layer.chosen and layer.source is None and count and keys[:count] == layer.package)
 
 
 def _with(composed: Composed, gone: Layer) -> Trail:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from omegaconf import OmegaConf
 
 from dlctl.composition.keys import references, walk
+from dlctl.composition.store_calls import own_folder
 from dlctl.project import Place, Project
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
 
 _REGISTERED = re.compile(r"""register_(?:new_)?resolver\(\s*(?:name\s*=\s*)?["']([^"']+)["']""")
-# Folders of a project in which there is no code of its own, by name or by what lies in them.
 _BUILT_IN = ("oc.", "hydra", "now")
-_FOREIGN = {"node_modules", "site-packages", "__pycache__"}
 
 
 def registered(project: Project) -> dict[str, Place]:
@@ -45,10 +44,5 @@ def _sources(folder: Path) -> Iterator[Path]:
     for item in sorted(folder.iterdir()):
         if item.is_file() and item.suffix == ".py":
             yield item
-        elif item.is_dir() and not item.is_symlink() and _is_own(item):
+        elif item.is_dir() and not item.is_symlink() and own_folder(item):
             yield from _sources(item)
-
-
-def _is_own(folder: Path) -> bool:
-    marks = (folder / name for name in ("pyvenv.cfg", "run.json"))
-    return folder.name[0] != "." and folder.name not in _FOREIGN and not any(map(Path.exists, marks))

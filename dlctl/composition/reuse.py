@@ -26,7 +26,7 @@ def over(saved: Composed, overrides: Sequence[str]) -> Composed:
     groups = [item for item in parsed if chooses(configs, item)]
     result = Composed(
         saved.project,
-        "train",
+        saved.name,
         copy.deepcopy(saved.full),
         (*saved.overrides, *overrides),
         tuple(line_of(item) for item in groups),
@@ -43,7 +43,7 @@ def _choose_again(
     """Replace the parts of a saved config that new choices bring."""
     named = {item.key_or_group for item in groups}
     kept = [item for item in said if chooses(configs, item) and item.key_or_group not in named]
-    fresh = compose(result.project, "train", [line_of(item) for item in [*kept, *groups]])
+    fresh = compose(result.project, result.name, [line_of(item) for item in [*kept, *groups]])
     for item in groups:
         part = _replace(result.full, fresh.full, configs, item)
         # What was said of single values then still holds, where there are such values now.
@@ -63,6 +63,7 @@ def evaluation(
     said: Sequence[str],
     overrides: Sequence[str],
     task: str,
+    primary: str = "train",
 ) -> Composed:
     """The config with which a trained model is evaluated.
 
@@ -72,6 +73,7 @@ def evaluation(
         said: the overrides of the training.
         overrides: on top of all.
         task: names the folder of the new run.
+        primary: the primary config of the training, from which new choices are composed.
     """
     if own is None:
         return compose(project, "eval", [f"++task_name={task}", *overrides])
@@ -82,7 +84,7 @@ def evaluation(
         for name, node in own.items_ex(resolve=False):
             if name not in _OF_THE_EVALUATION:
                 today.full[name] = node
-    saved = Composed(project, "train", today.full, tuple(said))
+    saved = Composed(project, primary if primary in project.options("") else "train", today.full, tuple(said))
     return replace(over(saved, overrides), overrides=tuple(overrides))
 
 

@@ -73,7 +73,7 @@ def _is_whole(composed: Composed, name: str) -> bool:
         layers = composed.trail.layers
     except (HydraException, ValueError):
         return False
-    return any(first is not None and layer.file == first.file and not layer.package for layer in layers)
+    return any(first is not None and layer.source == first.file and not layer.package for layer in layers)
 
 
 def _is_used(composed: Composed, name: str, plain: dict[str, Any]) -> bool:

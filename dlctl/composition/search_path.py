@@ -7,13 +7,14 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.core_plugins import basic_launcher, basic_sweeper  # noqa: F401 - nodes
-from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
+from dlctl.composition import config_store
 from dlctl.composition.config_files import PackageSource, YamlSource
+from dlctl.composition.config_store import LastResortSource, ProjectStoreSource, StructuredConfigSource
 from dlctl.project import Project
 
 
@@ -57,13 +58,18 @@ def loader(project: Project) -> ConfigLoaderImpl:
     Built by hand rather than by ``hydra.initialize``: that knows one config folder only, scans and
     imports every installed Hydra plugin, and leaves global state behind.
     """
-    for source in (YamlSource, PackageSource, PluginSource, StructuredConfigSource):
+    sources = (YamlSource, PackageSource, PluginSource, ProjectStoreSource, LastResortSource)
+    for source in (*sources, StructuredConfigSource):
         SourcesRegistry.instance().register(source)
     path = ConfigSearchPathImpl()
+    if project.found:
+        path.append("project", f"{config_store.DECLARED}://{project.root}")
     path.append("hydra", "pkg://hydra.conf")
     for number, folder in enumerate(project.folders):
         path.append("main" if number == 0 else "dlctl", f"file://{folder}")
     path.append("dlctl", "plugin://hydra")
+    if project.found:
+        path.append("project", f"{config_store.ANY}://{project.root}")
     path.append("schema", "structured://")
     return ConfigLoaderImpl(path)
 

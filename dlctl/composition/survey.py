@@ -10,7 +10,7 @@ from typing import Any
 from hydra.errors import HydraException
 
 from dlctl import redact
-from dlctl.composition import check, config_files, order, repair, resolvers
+from dlctl.composition import check, config_files, order, repair, resolvers, store_calls
 from dlctl.composition.compose import Composed, compose
 from dlctl.composition.defaults import WHOLE
 from dlctl.composition.file_faults import by_itself
@@ -59,12 +59,12 @@ class _Result:
         return frozenset(layer.file for layer in layers if layer.file)
 
 
-def launched(project: Project, overrides: Sequence[str]) -> Report:
+def launched(project: Project, overrides: Sequence[str], name: str = "train") -> Report:
     """Check what a command line launches and the files that it is made of.
 
     What keeps it from composing does not hide what else is wrong.
     """
-    found = Launched(project, list(overrides))
+    found = Launched(project, list(overrides), name)
     found.compose()
     report = Report([*found.refused, *found.faults])
     if composed := found.composed:
@@ -125,6 +125,10 @@ def _compositions(project: Project, root: Path) -> Iterator[tuple[str, list[str]
         places = [key for key in chosen if str(key).partition("@")[0] == group]
         for key in places or ([group] if group.startswith("hydra/") else []):
             yield "train", [f"{key}={_quoted(file.stem)}"], False
+    # Of those that the project's code registers, the same.
+    for key in chosen:
+        for option in store_calls.options(project, str(key).partition("@")[0]):
+            yield "train", [f"{key}={_quoted(option)}"], False
 
 
 def _quoted(option: str) -> str:

@@ -270,6 +270,14 @@ def _arguments(
         message = f"{target} takes no argument '{name}'"
         once = f"today that is {_ONCE[name]}" if name in _ONCE and target.endswith("Trainer") else None
         hint = once or meant(close) or takes or "leave it out"
+        if (
+            keys in (("callbacks",), ("logger",))
+            and isinstance(node[name], dict)
+            and "_target_" in node[name]
+        ):
+            hint = (
+                f"to have it beside {target}, give that a name: {keys[0]}: {{NAME: {{_target_: {target}}}}}"
+            )
         yield blamed(composed, (*keys, name), message, "argument", hint, close)
     args = node.get("_args_")
     filled = {*given, *list(found.names)[: len(args) if isinstance(args, list) else 0]}

@@ -11,8 +11,8 @@ _TORCHRUN = r"(?:torchrun|python[\d.]*\s+-m\s+torch\.distributed\.(?:run|launch)
 _COMMAND = re.compile(rf"(?<![\w./-])(?:{_TORCHRUN}|{_PYTHON}){_SCRIPT}")
 # Hydra's own options, and what becomes of each.
 _OPTIONS = {
-    "--config-name": "dlctl train composes train.yaml, dlctl eval what the run was",
-    "-cn": "dlctl train composes train.yaml, dlctl eval what the run was",
+    "--config-name": "dlctl train --config NAME; dlctl eval composes what the run was",
+    "-cn": "dlctl train --config NAME; dlctl eval composes what the run was",
     "--config-path": "dlctl reads configs/",
     "-cp": "dlctl reads configs/",
     "--config-dir": "dlctl reads configs/",

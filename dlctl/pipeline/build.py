@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from types import MethodType
-from typing import Any, TypeVar
+from typing import Any
 
 import lightning.pytorch as pl
 from hydra.errors import InstantiationException
@@ -20,10 +20,14 @@ from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.extras import EXTRAS
 from dlctl.pipeline import lean
 from dlctl.pipeline.checkpoints import AtomicCheckpointIO, keep_last
-from dlctl.utils.instantiators import instantiate_callbacks, instantiate_loggers
+from dlctl.utils.exception_text import one_line
+from dlctl.utils.instantiators import (
+    instantiate_callbacks,
+    instantiate_loggers,
+    of_type,
+    target_nodes,
+)
 from dlctl.utils.progress import ProgressBar
-
-T = TypeVar("T")
 
 # How each tracker's logger takes the id of the run that it is to go on with.
 _TRACKER_IDS = {
@@ -55,7 +59,7 @@ def datamodule(cfg: DictConfig) -> LightningDataModule | None:
         The data module; None where the config has none, and the module is to bring its own loaders.
     """
     key = "datamodule" if "datamodule" in cfg and "data" not in cfg else "data"
-    return _of_type(_build(cfg, key), LightningDataModule, key) if cfg.get(key) else None
+    return of_type(_build(cfg, key), LightningDataModule, key) if cfg.get(key) else None
 
 
 def loader_source(datamodule: LightningDataModule | None, module: LightningModule, method: str) -> Any:
@@ -85,7 +89,7 @@ def loader_source(datamodule: LightningDataModule | None, module: LightningModul
 
 def model(cfg: DictConfig) -> LightningModule:
     """The LightningModule of ``model``."""
-    return _of_type(_build(cfg, "model"), LightningModule, "model")
+    return of_type(_build(cfg, "model"), LightningModule, "model")
 
 
 def callbacks(cfg: DictConfig) -> list[Callback]:
@@ -106,9 +110,7 @@ def loggers(cfg: DictConfig, known: dict[str, str] | None = None, step: int | No
         step: the training step from which they go on.
     """
     config = OmegaConf.create({"logger": cfg.get("logger")})
-    for node in (config.logger or {}).values():
-        if not isinstance(node, DictConfig):
-            continue
+    for node in target_nodes(config.logger, "logger").values():
         name = str(node.get("_target_", "")).rpartition(".")[2]
         with open_dict(node):
             if known and name in _TRACKER_IDS and name in known:
@@ -134,7 +136,7 @@ def trainer(
     """
     config: DictConfig = OmegaConf.create({**(cfg.get("trainer") or {})})
     strategy = str(config.get("strategy") or "").lower()
-    plugins = [instantiate(each) for each in config.pop("plugins", None) or []]
+    plugins = _plugins(config.pop("plugins", None))
     own = any(isinstance(each, CheckpointIO) for each in plugins)
     if not own and not any(name in strategy for name in _SHARDING):
         plugins.append(AtomicCheckpointIO(trust))
@@ -143,7 +145,7 @@ def trainer(
     more: dict[str, Any] = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins}
     if config.get("profiler") is None:
         more["profiler"] = lean.NoProfiler()
-    built = _of_type(_build(OmegaConf.create({"trainer": config}), "trainer", **more), Trainer, "trainer")
+    built = of_type(_build(OmegaConf.create({"trainer": config}), "trainer", **more), Trainer, "trainer")
     precision = built.precision_plugin
     if isinstance(precision, MixedPrecision) and precision.scaler is None:
         # bfloat16 is not scaled, so a fused optimizer's gradients can be clipped; Lightning thinks
@@ -152,14 +154,21 @@ def trainer(
     return built
 
 
+def _plugins(config: Any) -> list[Any]:
+    """The plugins of ``trainer.plugins``: a node, a word that Lightning knows, or a list of those."""
+    found = config if OmegaConf.is_list(config) else [config] if config else []
+    try:
+        return [each if isinstance(each, str) else instantiate(each) for each in found]
+    except InstantiationException as error:
+        raise _not_built("trainer.plugins", error) from error
+
+
 def _each(key: str, function: Any, cfg: DictConfig) -> list[Any]:
     try:
         found: list[Any] = function(cfg.get(key))
         return found
     except (InstantiationException, ImportError) as error:
         raise _not_built(key, error) from error
-    except TypeError as error:
-        raise ConfigError(f"'{key}': {error}", key=key) from error
 
 
 def _build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
@@ -171,22 +180,17 @@ def _build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
         raise _not_built(key, error) from error
 
 
-def _of_type(value: Any, kind: type[T], key: str) -> T:
-    if not isinstance(value, kind):
-        raise ConfigError(
-            f"'{key}' builds a {type(value).__name__}, and a {kind.__name__} is needed",
-            hint=f"look at {key}._target_",
-            key=key,
-        )
-    return value
-
-
 def _not_built(key: str, error: Exception) -> DlctlError:
     """Hydra's report of what a target raised, as one line."""
+    for each in chain(error):
+        if isinstance(each, DlctlError):
+            return each
+    # What the target raised: what it had caught before is beside the point.
     cause: BaseException = error
-    for cause in chain(error):
-        if isinstance(cause, DlctlError):
-            return cause
+    while isinstance(cause, InstantiationException) and cause.__cause__:
+        cause = cause.__cause__
+    if isinstance(cause, ImportError):
+        *_, cause = chain(cause)
     lines = str(error).splitlines()
     where = next((line.partition(":")[2].strip() for line in lines if "full_key" in line), "") or key
     target = re.search(r"(?:call to target|locating target|loading) '([^']+)'", str(error))
@@ -200,9 +204,8 @@ def _not_built(key: str, error: Exception) -> DlctlError:
         hint = f"pip install 'dlctl[{EXTRAS[absent]}]'"
     elif absent:
         hint = f"pip install {absent}, or look at {where}._target_"
-    reason = next((line for line in str(cause).splitlines() if line.strip()), "")
     return ConfigError(
-        f"cannot build '{where}'{f' ({target[1]})' if target else ''}: {type(cause).__name__}: {reason}",
+        f"cannot build '{where}'{f' ({target[1]})' if target else ''}: {one_line(cause)}",
         hint=hint,
         key=where,
     )

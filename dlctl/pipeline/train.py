@@ -16,6 +16,7 @@ from dlctl.pipeline.keeper import Metrics
 from dlctl.pipeline.relay import Relay, Report
 from dlctl.runs import manifest
 from dlctl.runs.record import Run
+from dlctl.utils.exception_text import advice
 from dlctl.utils.logging_utils import log_hyperparameters
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,8 @@ def _configured_wrong(error: BaseException) -> ConfigError | None:
         )
     if not isinstance(error, MisconfigurationException):
         return None
-    return ConfigError(" ".join(str(error).split()), hint="look at trainer and callbacks")
+    hint = advice(error) or "look at trainer and callbacks"
+    return ConfigError(" ".join(str(error).split()), hint=hint)
 
 
 def _test(

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf, open_dict
 
-from dlctl.composition import check, preflight, roots
+from dlctl.composition import check, config_store, preflight, roots
 from dlctl.composition import faults as told
 from dlctl.composition.absent import no_option
 from dlctl.composition.compose import Composed, compose
@@ -246,7 +246,7 @@ def _unknown(base: Composed, items: Sequence[Override]) -> list[ConfigError]:
         hint = told.meant(close) or f"to add a new key: +{line_of(item)}"
         found.append(ConfigError(message, hint=hint, key=key, suggestions=close, topic="key"))
     for item in items:
-        if (options := base.project.options(item.key_or_group)) and item.is_choice_sweep():
+        if (options := config_store.all_options(base.project, item.key_or_group)) and item.is_choice_sweep():
             for option in (str(each) for each in item.sweep_iterator()):
                 if option not in options and "/" not in option and option != "null":
                     found.append(no_option(base.project, item.key_or_group, option))

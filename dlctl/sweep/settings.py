@@ -83,10 +83,16 @@ def metrics(base: Composed) -> list[str]:
 
 def _watched(base: Composed) -> list[str]:
     """The metric by which checkpoints are chosen, of configs that name none to optimize."""
-    callbacks = base.config.get("callbacks") or {}
-    nodes = [node for node in callbacks.values() if isinstance(node, DictConfig)]
-    kept = [node for node in nodes if str(node.get("_target_")).endswith(".ModelCheckpoint")]
+    kept = [node for node in _callbacks(base) if str(node.get("_target_")).endswith(".ModelCheckpoint")]
     return [str(node.monitor) for node in kept if node.get("monitor")][:1]
+
+
+def _callbacks(base: Composed) -> list[DictConfig]:
+    """The nodes of callbacks: all of the group's, or the group itself if it has a ``_target_``."""
+    group = base.config.get("callbacks")
+    if not isinstance(group, DictConfig):
+        return []
+    return [group] if "_target_" in group else [e for e in group.values() if isinstance(e, DictConfig)]
 
 
 def directions(base: Composed, metrics: Sequence[str], said: Any) -> list[str]:
@@ -109,9 +115,8 @@ def directions(base: Composed, metrics: Sequence[str], said: Any) -> list[str]:
 
 
 def _direction(base: Composed, metric: str) -> str:
-    callbacks = base.config.get("callbacks") or {}
-    for node in callbacks.values():
-        if isinstance(node, DictConfig) and node.get("monitor") in (metric, metric.removesuffix("_best")):
+    for node in _callbacks(base):
+        if node.get("monitor") in (metric, metric.removesuffix("_best")):
             return "maximize" if node.get("mode") == "max" else "minimize"
     return "minimize" if _LESS_IS_MORE.search(metric) else "maximize"
 

@@ -701,3 +701,34 @@ def test_faults_of_all_kinds_are_told_at_once(dlctl: Dlctl) -> None:
                                                  (14, "value"), (15, "interpolation"), (16, "key"), (17, "path")]],
             ("logger", 2, "yaml"),
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("_target_: lightning.pytorch.callbacks.ModelCheckpoint\nmonitor: val/acc\n", None),
+        (
+            "foreign:\n  _target_: dlctl.models.components.simple_dense_net.SimpleDenseNet\n",
+            "configs/callbacks/mine.yaml:2: dlctl.models.components.simple_dense_net.SimpleDenseNet is not a "
+            "Callback, which 'callbacks.foreign' must be",
+        ),
+        (
+            "a:\n  - _target_: lightning.pytorch.callbacks.ModelCheckpoint\n",
+            "configs/callbacks/mine.yaml:1: 'callbacks.a' is a list, of which nothing is built",
+        ),
+        (
+            "a:\n  _target_: lightning.pytorch.callbacks.ModelCheckpoint\n  _partial_: true\n",
+            "configs/callbacks/mine.yaml:3: 'callbacks.a' is a partial, and a Callback is needed",
+        ),
+    ],
+)
+def test_callbacks_that_are_none_are_reported(dlctl: Dlctl, text: str, expected: str | None) -> None:
+    write(dlctl, "callbacks/mine", text)
+    result = dlctl("check", "--exp", "example", "callbacks=mine", code=3 if expected else 0)
+    assert (expected is None and result.err == "") or f"error: {expected}\n" in result.err
+
+
+def test_trainer_plug_points_of_another_type_are_reported(dlctl: Dlctl) -> None:
+    target = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint}"
+    result = dlctl("check", "--exp", "example", f"+trainer.profiler={target}", code=3)
+    assert "ModelCheckpoint is not a Profiler, which 'trainer.profiler' must be" in result.err

@@ -373,3 +373,35 @@ def _project(dlctl: Dlctl) -> Any:
     from dlctl.project import Project
 
     return Project.find(dlctl.root)
+
+
+def finetune(dlctl: Dlctl, text: str) -> None:
+    (dlctl.root / "configs").mkdir()
+    (dlctl.root / "configs/finetune.yaml").write_text(text)
+
+
+def test_another_primary_config_is_trained_resumed_and_evaluated(dlctl: Dlctl) -> None:
+    finetune(dlctl, "defaults: [train, _self_]\ntask_name: finetune\nseed: 11\ntrainer:\n  max_epochs: 1\n")
+    limits = ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "trainer.limit_test_batches=1")
+    run = Path(dlctl.train("--config", "finetune", *limits, "--json").json["dir"])
+    saved = yaml.safe_load((run / ".hydra/config.yaml").read_text())
+    assert (saved["task_name"], saved["seed"], saved["trainer"]["max_epochs"]) == ("finetune", 11, 1)
+    hydra = yaml.safe_load((run / ".hydra/hydra.yaml").read_text())["hydra"]
+    assert hydra["job"]["config_name"] == "finetune"
+    resumed = dlctl("train", "--resume", run.name, "callbacks=none", "--dry-run", "--json").json["config"]
+    assert (resumed["seed"], resumed["trainer"]["max_epochs"]) == (11, 1)
+    assert "test/acc" in dlctl("eval", run.name, "--json").json["metrics"]
+
+
+def test_primary_config_that_is_not_there_is_told_with_its_like(dlctl: Dlctl) -> None:
+    finetune(dlctl, "defaults: [train, _self_]\n")
+    for command in ("train", "debug", "check"):
+        assert "finetune" in dlctl(command, "--config", "finetun", code=3).err
+    assert "exclude each other" in dlctl("train", "--resume", "last", "--config", "finetune", code=2).err
+
+
+def test_check_reads_the_primary_config_that_is_named(dlctl: Dlctl) -> None:
+    finetune(dlctl, "defaults: [train, _self_]\ntrainer:\n  max_epoch: 1\n")
+    dlctl("check")
+    found = dlctl("check", "--config", "finetune", code=3).err
+    assert "configs/finetune.yaml:3: lightning.pytorch.trainer.Trainer takes no argument 'max_epoch'" in found

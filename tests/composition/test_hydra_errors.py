@@ -169,6 +169,12 @@ def test_key_that_no_likely_option_has_is_told_beside_the_misspelt_option(dlctl:
          "  close the quotes; if the sign belongs to the value: 'task_name=\"it'\"'\"'s\"'\n"),
         ("paths.data_dir=~/data", "cannot read the override 'paths.data_dir=~/data'\n"
          "  no shell makes a home of ~ there: paths.data_dir=$HOME/data\n"),
+        ("task_name=größe", "cannot read the override 'task_name=größe'\n"
+         "  quote the value, and the whole for the shell: 'task_name=\"größe\"'\n"),
+        ("tags=[größe,b]", "cannot read the override 'tags=[größe,b]'\n"
+         "  quote what is not ASCII, and the whole for the shell: 'tags=[\"größe\",b]'\n"),
+        ("trainer.enable_progres_bar=false", "unknown key 'trainer.enable_progres_bar'\n"
+         "  did you mean +trainer.enable_progress_bar=false"),
         ('+x=${oc.decode:"{a: 1}"}', "cannot read the override '+x=${oc.decode:\"{a: 1}\"}'\n"
          "  quote the value, and the whole for the shell: '+x=\"${oc.decode:\\\"{a: 1}\\\"}\"'\n"),
         ('+x="a${"', "the interpolation in '+x=\"a${\"' cannot be read: no viable alternative at input '${'\n"
@@ -242,3 +248,8 @@ def test_null_can_be_removed(dlctl: Dlctl) -> None:
     assert "unknown key 'sed'" in dlctl("show-config", "~sed", code=3).err
     config = dlctl("show-config", "~seed", "~ckpt_path=null", "--format", "json")
     assert not {"seed", "ckpt_path"} & config.json.keys()
+
+
+def test_quoted_forms_that_hints_advise_are_read(dlctl: Dlctl) -> None:
+    found = dlctl("show-config", 'task_name="größe"', 'tags=["größe",b]', "--format", "json").json
+    assert (found["task_name"], found["tags"]) == ("größe", ["größe", "b"])
