@@ -1,8 +1,15 @@
 """Imported by the process that trials are forked from: they find all that a training needs there."""
 
 import gc
+import signal
 from contextlib import suppress
 from importlib import import_module
+
+# A signal for the whole process group is the search's: it stops the trials and then this process, with which
+# they would die. They are blocked when it is started, so that none can come too early.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 # What training imports first, and what it imports when it comes to it.
 _NEEDED = (

@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dlctl.sweep.plan import Asked, Plan
     from dlctl.sweep.study import Study
     from dlctl.sweep.sweeps import Sweep
+    from dlctl.sweep.trials import Row
 
 
 def _named(flag: str, metavar: str, text: str, completion: Any = None) -> Any:
@@ -33,6 +34,9 @@ Pruner = Annotated[
     str | None, _named("--pruner", "NAME", "Stops trials that promise nothing.", complete.pruners)
 ]
 Timeout = Annotated[str | None, _named("--timeout", "TIME", "Start no new trials after 2h, 30m, ...")]
+TrialTimeout = Annotated[
+    str | None, _named("--trial-timeout", "TIME", "Stop a trial that runs longer than 2h, 30m, ...")
+]
 KeepGoing = Annotated[
     bool | None,
     typer.Option("--keep-going/--fail-fast", help="Go on after a trial that failed?", show_default=False),
@@ -55,6 +59,7 @@ def command(
     sampler: Sampler = None,
     pruner: Pruner = None,
     timeout: Timeout = None,
+    trial_timeout: TrialTimeout = None,
     keep_going: KeepGoing = None,
     zipped: Zipped = False,
     test_best: TestBest = False,
@@ -74,7 +79,8 @@ def command(
 
         asked = Asked(
             search=search, experiment=experiment, trials=trials, jobs=jobs, study=study, storage=storage,
-            sampler=sampler, pruner=pruner, timeout=timeout, keep_going=keep_going, zipped=zipped,
+            sampler=sampler, pruner=pruner, timeout=timeout, trial_timeout=trial_timeout,
+            keep_going=keep_going, zipped=zipped,
         )  # fmt: skip
         _refuse_nonsense(asked)
         plan = planning.make(project, options.as_overrides(overrides), asked)
@@ -144,21 +150,26 @@ def _run(
     from dlctl.cli.sweep_view import View
     from dlctl.runs.stop import Stop
     from dlctl.sweep import opening, results
+    from dlctl.sweep.patience import LIMIT, Patience, StorageLost
     from dlctl.sweep.study import Study
     from dlctl.sweep.worker import Worker
 
+    patience = Patience(LIMIT, render.note)
+    patience.hint = f"to go on: {_again(sweep)}"
     with _whole(sweep), Stop():
         if plan.storage is None:
             sweep.dir.mkdir(parents=True, exist_ok=True)
-        found = opening.opened(plan, sweep, goes_on=goes_on)
-        study = Study(found, plan.space, plan.trials)
+        found = opening.opened(plan, sweep, goes_on=goes_on, patience=patience)
+        study = Study(found, plan.space, plan.trials, patience)
         sweep = _begin(project, plan, sweep, len(study.rows))
-    study.stop(False)
+        study.stop(False)
     status = "failed"
     with Stop("stopping the running trials, to be tried again", patient=True) as stop:
+        patience.stop = stop
         try:
             _introduce(project, plan, sweep, study, goes_on)
             with View(plan, sweep, study) as view:
+                patience.say = view.note
                 # Not in a thread: of two that import plotly at once each may wait for the other for ever.
                 worker = Worker(plan, study, sweep.dir, trial.run, view, stop, results.get_ready)
                 worker.run(["dlctl", *sys.argv[1:]])
@@ -168,10 +179,15 @@ def _run(
             stop.ignore(for_good=True)
             _interrupted(sweep, study, error)
             raise
+        except StorageLost:
+            status = "interrupted"
+            raise
         finally:
             stop.ignore()
-            sweep = _end(sweep, status, len(study.rows))
-            results.write(sweep, found, report=status in ("done", "stopped"))
+            patience.say = render.note
+            sweep = _end(sweep, status, len(_ended(study)))
+            with suppress(StorageLost):
+                results.write(sweep, found, report=status in ("done", "stopped"))
     tested = _test(sweep, study) if test_best and study.best else None
     sweep_table.report(sweep, study.rows, study.best, tested, as_json=as_json)
     if any(row.state == "failed" for row in study.rows):
@@ -201,6 +217,15 @@ def _begin(project: Project, plan: "Plan", sweep: "Sweep", done: int) -> "Sweep"
     return sweeps.begin(project, replace(sweep, trials=max(plan.trials, done), command=plan.command))
 
 
+def _ended(study: "Study") -> "list[Row]":
+    """The trials that have ended, as far as the storage still answers."""
+    from dlctl.sweep.patience import StorageLost
+
+    with suppress(StorageLost):
+        return study.rows
+    return study.seen
+
+
 def _end(sweep: "Sweep", status: Any, done: int) -> "Sweep":
     from dlctl.runs import manifest
 
@@ -227,18 +252,22 @@ def _goals(sweep: "Sweep") -> str:
     return ", ".join(f"{d} {m}" for d, m in zip(sweep.directions, sweep.metrics, strict=True))
 
 
-def _interrupted(sweep: "Sweep", study: "Study", error: Interrupted) -> None:
-    words = [word for word in sys.argv[1:] if word != "--json"]
-    if "--study" not in words and not any(word.startswith("--study=") for word in words):
-        words += ["--study", sweep.study]
+def _again(sweep: "Sweep") -> str:
+    """The command that goes on with a search."""
     import shlex
 
     from dlctl import redact
 
-    done = f"{len(study.rows)} of {sweep.trials} trials are done"
+    words = [word for word in sys.argv[1:] if word != "--json"]
+    if "--study" not in words and not any(word.startswith("--study=") for word in words):
+        words += ["--study", sweep.study]
+    return redact.text(f"dlctl {shlex.join(words)}")
+
+
+def _interrupted(sweep: "Sweep", study: "Study", error: Interrupted) -> None:
+    done = f"{len(_ended(study))} of {sweep.trials} trials are done"
     render.note(f"{error} stopped the search in {shown(sweep.dir)}: {done}")
-    again = redact.text(shlex.join(words))
-    render.console(stderr=True).print(f"to go on: dlctl {again}", markup=False)
+    render.console(stderr=True).print(f"to go on: {_again(sweep)}", markup=False)
 
 
 def _test(sweep: "Sweep", study: "Study") -> dict[str, Any]:

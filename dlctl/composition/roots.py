@@ -17,7 +17,10 @@ from dlctl.errors import ConfigError
 _SECTIONS = ("data", "model", "callbacks", "logger", "trainer", "paths", "extras")
 _SEARCH = (
     ("sampler", "pruner"),
-    (*("experiment", "search", "trials", "jobs", "timeout", "direction", "keep_going", "storage", "study"),),
+    (
+        *("experiment", "search", "trials", "jobs", "timeout", "trial_timeout", "direction", "keep_going"),
+        *("storage", "study"),
+    ),
 )
 
 

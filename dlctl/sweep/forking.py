@@ -4,15 +4,22 @@ import multiprocessing
 import os
 import signal
 from contextlib import suppress
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 
 PRELOADED = "dlctl.cli.preloaded"
+# What a terminal or a scheduler sends to a whole process group; the preloaded module unblocks them.
+_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def preload() -> None:
     """Begin to import what trials need, while other things are done."""
     multiprocessing.set_forkserver_preload([PRELOADED])
-    forkserver.ensure_running()
+    resource_tracker.ensure_running()  # else it is started below, and unblocks the signals
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def give_up() -> None:

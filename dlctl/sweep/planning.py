@@ -122,6 +122,9 @@ def _plan(
         trials=int(trials),
         jobs=int(asked.jobs or settings.get("jobs") or 1),
         timeout=settings_of.seconds(asked.timeout or settings.get("timeout")),
+        trial_timeout=settings_of.seconds(
+            asked.trial_timeout or settings.get("trial_timeout"), "trial_timeout"
+        ),
         keep_going=bool(settings.get("keep_going", True)) if asked.keep_going is None else asked.keep_going,
         sampler=sampler,
         pruner=pruner,  # type: ignore[arg-type]

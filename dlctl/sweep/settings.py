@@ -116,17 +116,22 @@ def _direction(base: Composed, metric: str) -> str:
     return "minimize" if _LESS_IS_MORE.search(metric) else "maximize"
 
 
-def seconds(text: Any) -> float | None:
-    """``2h``, ``90m``, ``1h30m`` or a number of seconds.
+def seconds(text: Any, key: str = "timeout") -> float | None:
+    """Parse a duration: ``2h``, ``90m``, ``1h30m`` or a number of seconds.
+
+    Args:
+        text: as an option or a config gives it; None for no limit.
+        key: the setting, for the message.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is invalid, or not above 0.
     """
     if text is None:
         return None
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", str(text).strip().lower())
-    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != str(text).lower().replace(
-        " ", ""
-    ):
-        raise UsageError(f"'{text}' is no time", hint="--timeout 2h, 90m, 1h30m or 45s")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    word = re.sub(r"\s", "", str(text)).lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", word)
+    found = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if "".join(f"{number}{unit}" for number, unit in parts) != word or found <= 0:
+        option = f"--{key.replace('_', '-')}"
+        raise UsageError(f"invalid duration '{text}' for {option}", hint=f"{option} 2h, 90m, 1h30m or 45s")
+    return found

@@ -75,6 +75,12 @@ class Space:
         lengths = [len(each.choices) for each in self.parameters]
         return {"grid": prod(lengths), "zip": lengths[0] if lengths else 0}.get(self.mode)
 
+    @property
+    def numeric(self) -> bool:
+        """Whether trials differ in numbers only: they run the same code and log the same metrics."""
+        values = [value for each in self.parameters for value in each.values]
+        return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
     def combination(self, number: int) -> Params:
         """The values of one combination; the last parameter varies fastest."""
         found: Params = {}
