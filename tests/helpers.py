@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -120,12 +122,19 @@ class Trouble(Callback):
             getattr(self, self.kind)()
 
     def on_validation_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        if torch.initial_seed() == self.seed and self.kind == "metric" and not trainer.sanity_checking:
+        if trainer.sanity_checking:
+            return
+        if torch.initial_seed() != self.seed:
+            module.log("val/odd", 1.0)
+        elif self.kind == "metric":
             module.log("val/odd", float("nan"))
-        elif not trainer.sanity_checking:
+        elif self.kind != "absent":
             module.log("val/odd", 1.0)
 
     def metric(self) -> None:
+        pass
+
+    def absent(self) -> None:
         pass
 
     def raises(self) -> None:
@@ -153,6 +162,22 @@ class Trouble(Callback):
 
     def waits(self) -> None:
         time.sleep(60)
+
+    def exits(self) -> None:
+        sys.exit(0)
+
+    def hangs(self) -> None:
+        # As a loader or a tracker may: deaf to SIGTERM, with a process of its own.
+        child = subprocess.Popen(["sleep", "600"])
+        Path("hanging").write_text(f"{os.getpid()} {child.pid}")
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            time.sleep(60)
+
+    def computes(self) -> None:
+        # No handler of a signal runs before it returns.
+        Path("hanging").write_text(str(os.getpid()))
+        sum(range(10**13))
 
 
 class Diary(Callback):

@@ -150,6 +150,7 @@ def _run(
     from dlctl.cli.sweep_view import View
     from dlctl.runs.stop import Stop
     from dlctl.sweep import opening, results
+    from dlctl.sweep.ends import MetricMissing
     from dlctl.sweep.patience import LIMIT, Patience, StorageLost
     from dlctl.sweep.study import Study
     from dlctl.sweep.worker import Worker
@@ -181,6 +182,9 @@ def _run(
             raise
         except StorageLost:
             status = "interrupted"
+            raise
+        except MetricMissing as error:
+            error.hint = f"{error.hint}\nto try the others anyway: {_again(sweep)}"
             raise
         finally:
             stop.ignore()

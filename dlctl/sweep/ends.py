@@ -55,7 +55,11 @@ def missing_metric(name: str, metrics: dict[str, float | None]) -> str:
     return f"the metric '{name}' was not logged; logged were {', '.join(sorted(metrics)) or 'none'}"
 
 
-def not_logged(name: str, metrics: dict[str, float | None]) -> ConfigError:
+class MetricMissing(ConfigError):
+    """The metric to optimize is logged nowhere."""
+
+
+def not_logged(name: str, metrics: dict[str, float | None]) -> MetricMissing:
     """The first trial ended without the metric that is optimized."""
     from difflib import get_close_matches
 
@@ -67,7 +71,7 @@ def not_logged(name: str, metrics: dict[str, float | None]) -> ConfigError:
     )
     if name.startswith("test"):
         hint = f"trials are not tested: optimize a metric of the validation; {hint}"
-    return ConfigError(
+    return MetricMissing(
         f"the metric '{name}' is logged nowhere: the first trial ended without it",
         hint=hint,
         key="optimized_metric",

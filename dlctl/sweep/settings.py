@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlctl.composition.compose import Composed
+from dlctl.composition.durations import parse_duration
 from dlctl.composition.registering import retried
 from dlctl.composition.resolving import hydra_values
 from dlctl.errors import ConfigError, UsageError
@@ -17,7 +18,6 @@ from dlctl.sweep import space as spaces
 # What Hydra's Optuna plugin calls the settings of a study.
 _PLUGIN = {"trials": "n_trials", "jobs": "n_jobs", "storage": "storage", "direction": "direction"}
 _DIRECTIONS = ("minimize", "maximize")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LESS_IS_MORE = re.compile(r"loss|err|perplexity|ppl|mae|mse|rmse|wer|cer", re.IGNORECASE)
 
 
@@ -128,10 +128,8 @@ def seconds(text: Any, key: str = "timeout") -> float | None:
     """
     if text is None:
         return None
-    word = re.sub(r"\s", "", str(text)).lower()
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", word)
-    found = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if "".join(f"{number}{unit}" for number, unit in parts) != word or found <= 0:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
         option = f"--{key.replace('_', '-')}"
-        raise UsageError(f"invalid duration '{text}' for {option}", hint=f"{option} 2h, 90m, 1h30m or 45s")
-    return found
+        raise UsageError(f"{error} for {option}", hint=f"{option} 2h, 90m, 1h30m or 45s") from None

@@ -22,7 +22,6 @@ from dlctl.sweep import storage as storages
 from dlctl.sweep.patience import Patience, StorageLost
 from dlctl.sweep.study import Study
 
-
 describe = partial(storages.unreachable, "sqlite:///study.db")
 
 
