@@ -39,10 +39,12 @@ _NEEDED = (
     "torch.utils.serialization.config",
 )
 
+# A module that fails here, such as one of the standard library that a file of the project hides, fails again
+# in the trials, and they report it.
 for name in _NEEDED:
-    with suppress(ImportError):
+    with suppress(Exception):
         import_module(name)
-with suppress(ImportError):
+with suppress(Exception):
     import_module("dlctl.runs.record").versions()
 # What is there stays: collecting it would copy its pages in every trial.
 gc.freeze()

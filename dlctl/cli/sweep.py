@@ -92,7 +92,13 @@ def command(
             opening.look(plan, sweep, goes_on=goes_on)
         _show(plan, sweep, goes_on, as_json=json)
         return
-    _run(project, plan, sweep, goes_on, test_best=test_best, as_json=json)
+    try:
+        _run(project, plan, sweep, goes_on, test_best=test_best, as_json=json)
+    except Interrupted:
+        from dlctl.sweep import forking
+
+        forking.give_up()  # it may still import, and ignores the signal
+        raise
 
 
 @contextmanager

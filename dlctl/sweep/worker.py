@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from optuna.trial import Trial
 
-from dlctl.errors import DlctlError, Interrupted
+from dlctl.errors import DlctlError, Interrupted, RunFailed
 from dlctl.runs.stop import Stop
 from dlctl.sweep import ends
 from dlctl.sweep.job import Job
@@ -164,7 +164,16 @@ class Worker:
         # Nobody must be able to stop us between the process and our knowing of it.
         running.process = process
         self._running.append(running)
-        process.start()
+        try:
+            try:
+                process.start()
+            except (EOFError, ConnectionError):
+                process.start()  # the process that forks was killed: there is another one now
+        except (EOFError, OSError) as error:
+            raise RunFailed(
+                f"cannot start the process of trial {trial.number}: {type(error).__name__} {error}".rstrip(),
+                hint="the process that trials are forked from has died; its messages are above",
+            ) from error
         there.close()
 
     def _wait(self) -> None:

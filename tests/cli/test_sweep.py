@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shlex
 import signal
 import sqlite3
@@ -533,12 +534,17 @@ def test_metric_that_is_not_logged_is_told_after_the_first_trial(project: Dlctl)
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_signal_stops_the_trials_and_the_same_command_goes_on(project: Dlctl, name: str, code: int) -> None:
     file = project.root / "diary"
-    words = ("sweep", "seed=1,2,3,4", diary(file, 3.0), "--jobs", "2", *FAST)
+    words = ("sweep", "seed=1,2,3,4", diary(file, 3.0), "--jobs", "2", "data.num_workers=1", *FAST)
     process = project.start(*words, start_new_session=True)
     wait_for(lambda: len([line for line in notes(file) if line[0] == "start"]) >= 2)
-    process.send_signal(getattr(signal, name))
+    started = {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
+    assert len(started) >= 6  # a process that forks, a tracker, two trials, and the loaders of each
+    # To the whole process group, as a terminal and schedulers do.
+    os.killpg(process.pid, getattr(signal, name))
     _, err = process.communicate(timeout=150)
     assert process.returncode == code, err
+    assert "Traceback" not in err
+    wait_for(lambda: not any(map(psutil.pid_exists, started)), 10)
     assert f"{name} stopped the search in" in err
     assert err.splitlines()[-1].startswith("to go on: dlctl sweep seed=1,2,3,4")
     assert dlctl_states(project) == []
