@@ -1,5 +1,6 @@
 """``dlctl study``: what searches have come to, and how to stop one."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,7 +74,15 @@ def _list(found: "list[Sweep]", *, as_json: bool) -> None:
     elif not found:
         render.note("no studies yet: dlctl sweep makes one")
     else:
-        rows = [[each.study, each.status, f"{_done(each)}/{each.trials}", shown(each.dir)] for each in found]
+        rows = [
+            [
+                render.escaped(each.study),
+                each.status,
+                f"{_done(each)}/{each.trials}",
+                render.escaped(shown(each.dir)),
+            ]
+            for each in found
+        ]
         render.table(("study", "status", "trials", "directory"), rows)
 
 
@@ -102,7 +111,7 @@ def _list_in(storage: str, *, as_json: bool) -> None:
     elif not found:
         render.note(f"{where(storage)} holds no studies")
     else:
-        render.table(("study", "trials"), [[name, str(done)] for name, done in found])
+        render.table(("study", "trials"), [[render.escaped(name), str(done)] for name, done in found])
 
 
 @app.command("trials")
@@ -136,7 +145,7 @@ def best(
     first = studies.best(known)
     if not first:
         raise NotFoundError(
-            f"no trial of {found.study} is complete", hint=f"dlctl study trials {found.study}"
+            f"no trial of {found.study} is complete", hint=f"dlctl study trials {shlex.quote(found.study)}"
         )
     written = _write(found, first[0], as_experiment) if as_experiment is not None else None
     if json:

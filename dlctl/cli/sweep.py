@@ -1,5 +1,6 @@
 """``dlctl sweep``: search for the best values, in trials that may fail, be killed and be taken up again."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -117,9 +118,12 @@ def _prepared(*, dry: bool) -> Iterator[None]:
 
 def _refuse_nonsense(asked: "Asked") -> None:
     name = asked.study
-    if name is not None and (not name or name in (".", "..", "last") or "/" in name or "\\" in name):
+    if name is None:
+        return
+    odd = not name.isprintable() or name != name.strip() or name.startswith("-") or set(name) & set("/\\")
+    if not name or odd or name in (".", "..", "last"):
         raise UsageError(
-            f"'{name}' cannot name a study", hint="letters, digits, - and _: --study lr-and-size"
+            f"{name!r} cannot name a study", hint="letters, digits, - and _: --study lr-and-size"
         )
 
 
@@ -248,7 +252,8 @@ def _introduce(project: Project, plan: "Plan", sweep: "Sweep", study: "Study", g
     done = len(study.rows)
     going = f"going on with {sweep.study}: {done} of {plan.trials} trials are done" if goes_on else None
     if done >= plan.trials:
-        going = f"{sweep.study} has {done} trials already: --study {sweep.study} --trials N for more"
+        more = f"--study {shlex.quote(sweep.study)} --trials N"
+        going = f"{sweep.study} has {done} trials already: {more} for more"
     render.note(going or f"study {sweep.study}: {plan.trials} trials, {_goals(sweep)}, in {shown(sweep.dir)}")
     for each in plan.space.parameters:
         if each.doubles:
@@ -264,8 +269,6 @@ def _goals(sweep: "Sweep") -> str:
 
 def _again(sweep: "Sweep") -> str:
     """The command that goes on with a search."""
-    import shlex
-
     from dlctl import redact
 
     words = [word for word in sys.argv[1:] if word != "--json"]

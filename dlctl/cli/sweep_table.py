@@ -1,5 +1,6 @@
 """What came out of a search, as a table and as JSON."""
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from dlctl.cli import render
@@ -33,9 +34,10 @@ def report(
     table(sweep, shown_rows, best)
     lines = {}
     for row in best[:1]:
-        lines["best"] = f"{sweep.study}/{row.number}"
-        lines["evaluate"] = f"dlctl eval {sweep.study}/{row.number}"
-        lines["experiment"] = f"dlctl study best {sweep.study} --as-experiment NAME"
+        name = f"{sweep.study}/{row.number}"
+        lines["best"] = name
+        lines["evaluate"] = f"dlctl eval {shlex.quote(name)}"
+        lines["experiment"] = f"dlctl study best {shlex.quote(sweep.study)} --as-experiment NAME"
     lines["sweep"] = shown(sweep.dir)
     if (sweep.dir / "report.html").is_file():
         lines["report"] = shown(sweep.dir / "report.html")
@@ -72,7 +74,7 @@ def table(sweep: "Sweep", rows: "list[Row]", best: "list[Row]") -> None:
     lines = []
     for row in rows:
         values = [render.number(value) for value in row.values] + ["-"] * len(sweep.metrics)
-        params = [render.value(row.params.get(name)) for name in names]
+        params = [render.escaped(render.value(row.params.get(name))) for name in names]
         star = "*" if row.number in first else ""
         error = [render.escaped(row.error or "")] if failures else []
         state = f"[{render.STATES.get(row.state, 'default')}]{row.state}[/]"

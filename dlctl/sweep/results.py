@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import os
+import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -69,7 +70,8 @@ def _best(sweep: Sweep, best: Sequence[Row]) -> bytes:
         }
         for row in best
     ]
-    head = f"# The best of the study {sweep.study}; dlctl study best {sweep.study} --as-experiment NAME\n"
+    command = f"dlctl study best {shlex.quote(sweep.study)} --as-experiment NAME"
+    head = f"# The best of the study {sweep.study}; {command}\n"
     return (head + yaml.safe_dump({"best": facts}, sort_keys=False, allow_unicode=True)).encode()
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 import optuna
 from optuna.distributions import (
@@ -57,6 +58,8 @@ class Study:
         self.seen: list[Row] = []
         self.space = space
         self.wanted = wanted
+        # Samplers that have tried everything call this, which Optuna allows within its own loop only.
+        study.stop = partial(self.stop, True)  # type: ignore[method-assign]
         self._me = process.identity()
         self._mine: set[int] = set()
         self._distributions = {each.name: _distribution(each) for each in space.parameters}

@@ -496,6 +496,9 @@ def test_two_signals_at_once_end_a_search_that_has_just_begun(project: Dlctl) ->
         (("seed=1,2", "--trial-timeout", "0s"), 2, "invalid duration '0s' for --trial-timeout"),
         (("seed=1,2", "trial_timeout=later"), 2, "invalid duration 'later' for --trial-timeout"),
         (("seed=1,2", "--study", "../x"), 2, "cannot name a study"),
+        (("seed=1,2", "--study=-x"), 2, "'-x' cannot name a study"),
+        (("seed=1,2", "--study", "a\nb"), 2, "'a\\nb' cannot name a study"),
+        (("optimized_metric=val/loss,val/acc",), 2, "cannot differ between trials"),
         (("seed=1,2", "direction=[minimize,maximize]"), 3, "direction is"),
         (("seed=1,2", "direction=maximise"), 3, "did you mean maximize?"),
         (
