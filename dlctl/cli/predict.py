@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlctl.cli import launch, options, render
+from dlctl.cli import complete, launch, options, render
 from dlctl.cli.subject import subject
 from dlctl.project import Project, shown
 from dlctl.runs import record
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 def command(
     words: options.RunAndOverrides = None,
-    split: options.Split = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            help="predict, test, val or train; by default predict where there is such data, else test.",
+            autocompletion=complete.splits,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -33,7 +40,8 @@ def command(
 
     dlctl predict last --output preds.csv
     """
-    options.checked_split(split)
+    if split not in (None, "predict"):
+        options.checked_split(split)
     name, overrides = options.target_and_overrides(words)
     if output is not None:
         options.check_output(output)

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks.progress.progress_bar import ProgressBar as Lig
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import MixedPrecision, Precision
 from lightning.pytorch.plugins.io import CheckpointIO
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlctl.errors import ConfigError, DlctlError, chain
@@ -47,10 +48,39 @@ def seed(cfg: DictConfig) -> None:
     pl.seed_everything(value, workers=True, verbose=False)
 
 
-def datamodule(cfg: DictConfig) -> LightningDataModule:
-    """The data module of ``data`` (or ``datamodule``, as older projects call it)."""
+def datamodule(cfg: DictConfig) -> LightningDataModule | None:
+    """The data module of ``data`` (or ``datamodule``, as older projects call it).
+
+    Returns:
+        The data module; None where the config has none, and the module is to bring its own loaders.
+    """
     key = "datamodule" if "datamodule" in cfg and "data" not in cfg else "data"
-    return _of_type(_build(cfg, key), LightningDataModule, key)
+    return _of_type(_build(cfg, key), LightningDataModule, key) if cfg.get(key) else None
+
+
+def loader_source(datamodule: LightningDataModule | None, module: LightningModule, method: str) -> Any:
+    """Which of the two gives the loaders of a stage, as Lightning chooses it.
+
+    Args:
+        datamodule: if there is one, its loaders come first.
+        module: may bring its own.
+        method: ``train_dataloader`` or another.
+
+    Raises:
+        ConfigError: neither does.
+    """
+    for each in (datamodule, module):
+        if each is not None and is_overridden(method, each):
+            return each
+    if datamodule is None:
+        raise ConfigError(
+            f"the config has no 'data', and {type(module).__name__} has no {method}() of its own",
+            hint="choose a data module: data=OPTION",
+            key="data",
+        )
+    raise ConfigError(
+        f"{type(datamodule).__name__} has no {method}()", hint=f"write one: {method}", key="data"
+    )
 
 
 def model(cfg: DictConfig) -> LightningModule:

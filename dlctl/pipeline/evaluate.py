@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.utilities import CombinedLoader
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
 from dlctl.pipeline import build, checkpoints, keeper
 from dlctl.runs.record import Run
@@ -44,9 +46,10 @@ def evaluate(
     options: dict[str, Any] = {"ckpt_path": checkpoint, "verbose": False, "weights_only": True}
     run.note(device=keeper.device(trainer))
     if split == "val":
+        build.loader_source(datamodule, model, "val_dataloader")
         trainer.validate(model, datamodule=datamodule, **options)
         return keeper.metrics(trainer)
-    show_split(datamodule, split, "test_dataloader")
+    show_split(datamodule, model, split, "test_dataloader")
     trainer.test(model, datamodule=datamodule, **options)
     # The model's test_step names its metrics after the test set, whatever it is given.
     return {
@@ -55,30 +58,49 @@ def evaluate(
     }
 
 
-def show_split(datamodule: LightningDataModule, split: Split, method: str) -> None:
-    """Let a data module give one of its splits, in order, where another is asked for.
+def show_split(
+    datamodule: LightningDataModule | None, model: LightningModule, split: Split, method: str
+) -> None:
+    """Let a data module, or a module with its own loaders, give one of its splits where another is asked for.
 
-    A data module that augments its training data has a method ``eval_dataloader(split)`` which
-    gives them as they are.
+    One that augments its training data has a method ``eval_dataloader(split)`` which gives them as they are.
+
+    Raises:
+        ConfigError: neither has loaders for that split.
     """
+    source = build.loader_source(datamodule, model, f"{split}_dataloader")
     if method == f"{split}_dataloader":
         return
-    loader, setup = getattr(datamodule, f"{split}_dataloader"), datamodule.setup
-    as_is = getattr(datamodule, "eval_dataloader", None)
+    loader, setup = getattr(source, f"{split}_dataloader"), source.setup
+    as_is = getattr(source, "eval_dataloader", None)
     stage = "test" if split == "test" else "fit"
-    datamodule.setup = lambda *_, **__: setup(stage)  # type: ignore[method-assign]
-    setattr(datamodule, method, lambda: as_is(split) if as_is else in_order(loader()))
+    source.setup = lambda *_, **__: setup(stage)
+    setattr(source, method, lambda: as_is(split) if as_is else in_order(loader()))
+    if source is model and datamodule is not None and is_overridden(method, datamodule):
+        # Lightning would ask the data module first.
+        setattr(datamodule, method, getattr(model, method))
 
 
-def in_order(loader: Any) -> Any:
-    """The same loader without shuffling, so that results stand in the order of the data."""
-    if not isinstance(loader, DataLoader) or isinstance(loader.sampler, SequentialSampler):
+def in_order(loaders: Any) -> Any:
+    """The same loader, or several, without shuffling, so that results are in the order of the data."""
+    if isinstance(loaders, dict):
+        return {name: in_order(each) for name, each in loaders.items()}
+    if isinstance(loaders, list | tuple):
+        return [in_order(each) for each in loaders]
+    if isinstance(loaders, CombinedLoader):
+        return in_order(loaders.iterables)
+    loader = loaders
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
         return loader
-    if loader.batch_size is None:
+    if isinstance(loader.sampler, SequentialSampler) and type(loader.batch_sampler) is BatchSampler:
         return loader
+    # A batch sampler of somebody's own has no batch size that DataLoader knows of.
+    size = loader.batch_size or getattr(loader.batch_sampler, "batch_size", None)
+    if size is None and loader.batch_sampler is not None:
+        size = len(next(iter(loader.batch_sampler)))
     return DataLoader(
         loader.dataset,
-        batch_size=loader.batch_size,
+        batch_size=size,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         pin_memory=loader.pin_memory,

@@ -15,7 +15,18 @@ from lightning.pytorch.trainer.states import RunningStage, TrainerFn
 from torch import distributed
 
 from dlctl.errors import Interrupted, RunFailed
-from dlctl.pipeline import checkpoints, resume, rng
+from dlctl.pipeline import (
+    changed_settings,
+    checkpoints,
+    lightning_adapter,
+    module_state,
+    resumable_loaders,
+    resume,
+    rng,
+)
+from dlctl.pipeline.lightning_adapter import callbacks_of
+from dlctl.pipeline.module_state import ChangedAttributes
+from dlctl.pipeline.resumable_loaders import TrackedLoader
 from dlctl.runs.record import Run
 
 log = logging.getLogger(__name__)
@@ -31,16 +42,25 @@ class Keeper(Callback):
     Args:
         run: where it is recorded.
         carried: the unresolved config as YAML and its overrides, to travel inside the checkpoint.
+        resumes: the training starts from a checkpoint.
     """
 
-    def __init__(self, run: Run, carried: dict[str, Any]) -> None:
+    def __init__(self, run: Run, carried: dict[str, Any], *, resumes: bool = False) -> None:
         self._run = run
         self._carried = carried
+        # Only the checkpoint that the training starts from is one to go on from: tuners save and load others.
+        self._awaits_checkpoint = resumes
         self._resumed: State | None = None
-        self._pending: State | None = None
-        self._late: rng.State | None = None
         self._logged: State = {}
         self._before_validation: State | None = None
+        self._validated = False
+        # What the config says, before a checkpoint restores something else.
+        self._callback_settings: list[State] = []
+        self._optimizer_settings: State = {}
+        self._schedulers: list[Any] = []
+        self._changed: ChangedAttributes | None = None
+        # The random state with which a resumed training begins its first epoch.
+        self._begin: rng.State | None = None
 
     # -- what a checkpoint holds ------------------------------------------------------------
 
@@ -52,37 +72,62 @@ class Keeper(Callback):
             return
         now = self._before_validation or self._now(trainer, pl_module)
         progress = trainer.fit_loop.epoch_loop.batch_progress
-        more = resume.mid_epoch(trainer) and not progress.is_last_batch
+        ahead = lightning_adapter.fetched_ahead(trainer)
+        loaders = lightning_adapter.training_loaders(trainer)
         checkpoint["dlctl"]["resume"] = {
             **now,
             "validating": self._before_validation is not None,
+            "validated": self._validated,
             "epoch": trainer.current_epoch,
-            "seen": progress.current.ready if more else 0,
-            "drawn": [each.drawn if each else None for each in resume.watched(trainer)],
+            "epoch_ended": resume.epoch_ended(trainer),
+            "middle": resume.mid_epoch(trainer) and not progress.is_last_batch,
+            "loaders": [each.position.state(ahead) for each in loaders if isinstance(each, TrackedLoader)],
+            "exhausted": lightning_adapter.exhausted_loaders(trainer),
+            "loading_epoch": lightning_adapter.loading_epoch(trainer),
+            "callback_settings": self._callback_settings,
+            "optimizer_settings": self._optimizer_settings,
+            "groups": changed_settings.group_names(trainer),
+            "tuned": resume.tuned_values(trainer),
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: State) -> None:
         """Take what was kept; it is put in place when its moment comes."""
-        if trainer.state.fn != TrainerFn.FITTING:
+        if trainer.state.fn != TrainerFn.FITTING or not self._awaits_checkpoint:
             return
+        self._awaits_checkpoint = False
         for logger in trainer.loggers:
             if hasattr(logger, "rewind"):
                 logger.rewind(checkpoint["global_step"])
         own = checkpoint.get("dlctl", {})
         if own.get("run") == self._run.id:
             checkpoints.relocate(checkpoint, own["dir"], str(self._run.dir))
-        state = own.get("resume")
-        self._resumed = self._pending = state
-        if state and state["validating"]:
+        self._resumed = state = own.get("resume")
+        if state is None:
+            return
+        resume.skip_tuners(trainer, state["tuned"])
+        if state["validating"]:
             resume.validate_again(checkpoint)
 
-    @staticmethod
-    def _now(trainer: Trainer, pl_module: LightningModule) -> State:
+    def _now(self, trainer: Trainer, pl_module: LightningModule) -> State:
+        modes = lightning_adapter.evaluated_modes(trainer) if trainer.validating else None
+        accumulated = not pl_module.automatic_optimization or lightning_adapter.accumulates(trainer)
         return {
-            "rng": rng.capture(),
+            "rng": rng.capture(self._generators(trainer, pl_module)),
             "metrics": resume.metric_states(pl_module, trainer),
             "logged": resume.logged_values(trainer),
+            "callback_metrics": {
+                name: value.detach().cpu() for name, value in trainer.callback_metrics.items()
+            },
+            "flags": module_state.flags(pl_module, modes),
+            "gradients": module_state.gradients(pl_module) if accumulated else {},
+            "attributes": self._changed.state(pl_module) if self._changed else {"kept": {}, "lost": []},
         }
+
+    @staticmethod
+    def _generators(trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """The generators that the module and its training loaders keep for themselves."""
+        loaders = {f"loader{i}": each for i, each in enumerate(lightning_adapter.training_loaders(trainer))}
+        return rng.own_generators(module=pl_module, **loaders)
 
     # -- going on -----------------------------------------------------------------------------
 
@@ -95,66 +140,103 @@ class Keeper(Callback):
             atexit.register(_leave_group)
         if stage != "fit":
             return
+        self._callback_settings = changed_settings.callback_settings(callbacks_of(trainer))
         process = trainer.strategy.process_dataloader
 
         def watch(loader: object) -> object:
             loader = process(loader)
             if trainer.state.stage == RunningStage.TRAINING:
-                self._watch(loader)
-            else:
-                resume.leave_random_state_alone(loader)
+                return self._tracked(trainer, loader)
+            if self._resumed is not None and self._resumed["validated"]:
+                resume.seed_persistent_workers(loader)
             return loader
 
         trainer.strategy.process_dataloader = watch  # type: ignore[method-assign, assignment]
+        lightning_adapter.call_after(trainer.fit_loop, "on_run_start", lambda: self._go_on(trainer))
+        lightning_adapter.call_after(
+            trainer.fit_loop.epoch_loop, "on_advance_end", lambda: self._stop_if_asked(trainer)
+        )
 
-    def _watch(self, loader: Any) -> None:
-        batches = resume.watch(loader)
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note what the optimizers are configured with, before a checkpoint restores what they had.
+
+        Raises:
+            ConfigError: the checkpoint holds the state of other optimizers.
+        """
+        self._optimizer_settings = changed_settings.optimizer_settings(trainer)
+        self._schedulers = changed_settings.configured_schedulers(trainer)
+        if self._resumed is not None:
+            changed_settings.refuse_other_optimizers(
+                self._resumed["optimizer_settings"], self._optimizer_settings
+            )
+            changed_settings.add_missing_groups(trainer, self._resumed["groups"])
+
+    def _tracked(self, trainer: Trainer, loader: Any) -> TrackedLoader:
+        found = resumable_loaders.tracked(loader)
         state = self._resumed
-        if state is None:
-            return
-        now = None if state["validating"] else state["rng"]
-        if not state["seen"]:
-            if now is not None:
-                rng.restore(now)
-            self._resumed = None
-            return
-        drawn = state["drawn"].pop(0) if state["drawn"] else None
-        if batches is not None and drawn is not None:
-            batches.resume(drawn, now, state["seen"], state["epoch"])
-            # Workers ask for their batches long before the first one is trained on.
-            self._late = now if loader.num_workers else None
-        else:
-            log.warning("the training data cannot be resumed within an epoch: samples may repeat")
+        if state is not None and state["loaders"]:
+            position = state["loaders"].pop(0)
+            if not state["middle"]:
+                # Lightning may fetch the first batch of the epoch as soon as it has the loader.
+                rng.restore(state["rng"], self._generators(trainer, trainer.lightning_module))
+            found.position.resume(position, epoch=state["epoch"], middle=state["middle"])
+            lightning_adapter.set_loading_epoch(trainer, state["loading_epoch"])
+        return found
 
-    def _put_in_place(self, pl_module: LightningModule) -> None:
-        """Restore the metrics, after on_train_start of the module had its chance to reset them."""
-        if self._pending is not None:
-            resume.restore_metrics(pl_module, self._pending["metrics"])
-            self._logged = self._pending["logged"]
-            self._resumed = self._pending = None
+    def _go_on(self, trainer: Trainer) -> None:
+        """Put in place what was kept, after all hooks of the start have done their part."""
+        module = trainer.lightning_module
+        if self not in callbacks_of(trainer):
+            return  # a tuner's own short training
+        self._changed = ChangedAttributes(module)
+        if self._resumed is None:
+            return
+        state = self._resumed
+        self._resumed = None
+        resume.start_swa(trainer)
+        changes = changed_settings.apply_optimizer_changes(
+            trainer, self._schedulers, state["optimizer_settings"], self._optimizer_settings
+        )
+        changes += changed_settings.apply_callback_changes(
+            callbacks_of(trainer), state["callback_settings"], self._callback_settings
+        )
+        for change in changes:
+            log.info(f"changed: {change}")
+        lightning_adapter.set_exhausted_loaders(trainer, state["exhausted"])
+        lightning_adapter.end_restart(trainer)
+        trainer.callback_metrics.update(state["callback_metrics"])
+        if state["epoch_ended"]:
+            resume.step_plateau_schedulers(trainer, state["epoch"], state["callback_metrics"])
+        resume.restore_metrics(module, state["metrics"])
+        self._logged = state["logged"]
+        module_state.restore_flags(module, state["flags"])
+        module_state.restore_gradients(module, state["gradients"])
+        module_state.restore_attributes(module, state["attributes"]["kept"])
+        if lost := state["attributes"]["lost"]:
+            log.warning(
+                f"{type(module).__name__} has changed attributes that a checkpoint cannot hold, and which "
+                f"start anew: {', '.join(lost)}"
+            )
+        generators = self._generators(trainer, module)
+        if state["validating"]:
+            self._begin = state["rng"]
+        else:
+            rng.restore(state["rng"], generators)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note where the run stands."""
-        self._put_in_place(pl_module)
+        """Note where the run is."""
         self._note(trainer)
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Go on summing up metrics in an epoch that was left in the middle."""
-        if self._pending is not None:
-            self._put_in_place(pl_module)
-        if self._late is not None:
-            rng.restore(self._late)
-            self._late = None
-
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remember how things stand: an interrupted validation is done again from here."""
-        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
+        """Remember how things are: an interrupted validation is done again from here."""
+        if trainer.state.fn != TrainerFn.FITTING:
             return
-        if self._pending is not None and self._pending["validating"]:
-            rng.restore(self._pending["rng"])
-        self._put_in_place(pl_module)
+        self._validated = True
+        if trainer.sanity_checking:
+            return
+        if self._begin is not None:
+            rng.restore(self._begin, self._generators(trainer, pl_module))
+            self._begin = None
         self._before_validation = self._now(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -173,13 +255,16 @@ class Keeper(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop for a loss that is no number, or because a signal asked for it."""
+        """Stop for a loss that is not finite."""
         if trainer.strategy.root_device.type == "cpu" or not batch_idx % _GPU_STEPS_BETWEEN_LOOKS:
             _check_loss(trainer, outputs, batch_idx)
         if self._logged:
             resume.add_logged_values(trainer, self._logged)
             self._logged = {}
-        if self._asked(trainer) and _between_steps(trainer):
+
+    def _stop_if_asked(self, trainer: Trainer) -> None:
+        """Stop after a batch, when all hooks of its end have been called."""
+        if self in callbacks_of(trainer) and self._asked(trainer) and _between_steps(trainer):
             self._stop(trainer)
 
     def on_validation_batch_end(
@@ -194,7 +279,7 @@ class Keeper(Callback):
         """Stop during validation too."""
         training = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
         # What Lightning has summed up itself it would have forgotten at the end of this epoch.
-        alone = not trainer.fit_loop.epoch_loop._results
+        alone = not lightning_adapter.has_summed_values(trainer)
         if training and self._asked(trainer) and alone:
             self._stop(trainer)
 
@@ -258,13 +343,13 @@ def saved(trainer: Trainer, run: Run) -> dict[str, str]:
 def _between_steps(trainer: Trainer) -> bool:
     """Whether training can stop after this batch and go on with the next.
 
-    Accumulated gradients would be lost; and the last batch before a validation belongs together
-    with it, so training stops in the validation or after it.
+    The last batch before a validation belongs together with it, so training stops in the validation or
+    after it. Of several processes each has accumulated gradients of its own, and one saves the checkpoint.
     """
-    loop = trainer.fit_loop.epoch_loop
-    fetcher: Any = trainer.fit_loop._data_fetcher
     return not (
-        loop.batch_progress.is_last_batch or loop._should_accumulate() or loop._should_check_val_fx(fetcher)
+        trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        or lightning_adapter.validates_now(trainer)
+        or (trainer.world_size > 1 and lightning_adapter.accumulates(trainer))
     )
 
 

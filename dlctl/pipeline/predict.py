@@ -7,10 +7,11 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig, OmegaConf
 
 from dlctl.errors import ConfigError
@@ -30,7 +31,7 @@ def predict(
     *,
     checkpoint: Path,
     output: Path | None,
-    split: Split = "test",
+    split: Split | Literal["predict"] | None = None,
     trust: bool = False,
 ) -> tuple[Path, int]:
     """Predict a split and write it, one row a sample in the order of the data.
@@ -46,14 +47,16 @@ def predict(
         checkpoint: whose weights predict.
         output: a ``.csv`` or ``.jsonl`` file, or what the data module writes; None for a file in the
             run's directory.
-        split: which part of the data.
+        split: which part of the data; ``predict`` for the loaders of ``predict_dataloader``, the default
+            where there is one, else ``test``.
         trust: load the checkpoint's pickled objects, whoever made them.
 
     Returns:
         The file, and how many rows were written: as the data module counts them, or its batches.
 
     Raises:
-        ConfigError: the output cannot be written as its name says, or is the data itself.
+        ConfigError: the output cannot be written as its name says, or is the data itself; or there are no
+            such data.
     """
     if output is not None:
         _refuse_data(cfg, output)
@@ -67,14 +70,26 @@ def predict(
     checkpoints.fits(state, model, checkpoint)
     trainer = _trainer(cfg, checkpoint if trust else None)
     run.note(device=keeper.device(trainer))
-    show_split(datamodule, split, "predict_dataloader")
-    batches = trainer.predict(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
-    return output, _write(batches or [], output, own)
+    own_data = any(
+        each is not None and is_overridden("predict_dataloader", each) for each in (datamodule, model)
+    )
+    if split == "predict" or (split is None and own_data):
+        build.loader_source(datamodule, model, "predict_dataloader")
+    else:
+        show_split(datamodule, model, split or "test", "predict_dataloader")
+    batches = trainer.predict(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True) or []
+    if own is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        written = own(batches, output)
+        return output, len(batches) if written is None else int(written)
+    rows = list(_rows(batches, _loader_names(trainer)))
+    atomic_write(output, _FORMATS[output.suffix](rows).encode())
+    return output, len(rows)
 
 
 def _refuse_data(cfg: DictConfig, output: Path) -> None:
     """Raise ConfigError if predictions would be written over what is read."""
-    data = OmegaConf.to_container(cfg.data)
+    data = OmegaConf.to_container(cfg.data) if cfg.get("data") else {}
     for value in data.values() if isinstance(data, dict) else ():
         with suppress(OSError, ValueError):  # most values are no files
             if isinstance(value, str) and output.samefile(value):
@@ -92,18 +107,9 @@ def _trainer(cfg: DictConfig, trust: Path | None) -> Trainer:
     return build.trainer(OmegaConf.create({"trainer": alone}), build.callbacks(cfg), [], trust)
 
 
-def _write(batches: Sequence[Any], output: Path, own: Callable[..., Any] | None) -> int:
-    """Write what came out; how many rows that is."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if own is not None:
-        written = own(batches, output)
-        return len(batches) if written is None else int(written)
-    rows = list(_rows(batches))
-    atomic_write(output, _FORMATS[output.suffix](rows).encode())
-    return len(rows)
-
-
-def _writer(datamodule: LightningDataModule, output: Path, suffix: str | None) -> Callable[..., Any] | None:
+def _writer(
+    datamodule: LightningDataModule | None, output: Path, suffix: str | None
+) -> Callable[..., Any] | None:
     """The data module's own way to write a file; None for one of rows.
 
     Raises:
@@ -121,28 +127,52 @@ def _writer(datamodule: LightningDataModule, output: Path, suffix: str | None) -
     return None
 
 
-def _rows(batches: Sequence[Any]) -> Iterator[Row]:
-    index = 0
-    for batch in batches:
-        columns = {name: _values(value) for name, value in _columns(batch).items()}
-        for values in zip(*columns.values(), strict=True):
-            yield {"index": index, **dict(zip(columns, values, strict=True))}
-            index += 1
+def _loader_names(trainer: Trainer) -> list[str | int]:
+    """What several loaders are called: by their keys, or numbered; empty for a single one."""
+    loaders = trainer.predict_dataloaders
+    if isinstance(loaders, dict):
+        names: list[str | int] = list(loaders)
+    else:
+        names = list(range(len(loaders))) if isinstance(loaders, list | tuple) else []
+    return names if len(names) > 1 else []
+
+
+def _rows(batches: Sequence[Any], loaders: Sequence[str | int]) -> Iterator[Row]:
+    """A row for each sample, numbered within its loader."""
+    for name, found in zip(loaders, batches, strict=True) if loaders else [(None, batches)]:
+        index = 0
+        for batch in found:
+            columns = {key: _values(value) for key, value in _columns(batch).items()}
+            for values in zip(*columns.values(), strict=True):
+                row = {"index": index, **dict(zip(columns, values, strict=True))}
+                yield row if name is None else {"dataloader": name, **row}
+                index += 1
 
 
 def _columns(batch: Any) -> Mapping[str, Any]:
+    """The columns of a batch; a tuple is one column each, a list one sample each."""
     if isinstance(batch, Mapping):
         return batch
-    if isinstance(batch, tuple | list) and all(isinstance(each, torch.Tensor) for each in batch):
+    tensors = (
+        isinstance(batch, list) and bool(batch) and all(isinstance(each, torch.Tensor) for each in batch)
+    )
+    if isinstance(batch, tuple) or tensors:
         return {f"prediction_{number}": each for number, each in enumerate(batch)}
+    if isinstance(batch, list) and batch and all(isinstance(each, Mapping) for each in batch):
+        return {
+            key: [each.get(key) for each in batch] for key in dict.fromkeys(k for each in batch for k in each)
+        }
     return {"prediction": batch}
 
 
 def _values(value: Any) -> list[Any]:
+    """The cells of a column, one for each sample."""
     if isinstance(value, torch.Tensor):
-        values: list[Any] = value.float().tolist() if value.is_floating_point() else value.tolist()
-        return values
-    return list(value)
+        plain = (value.float() if value.is_floating_point() else value).tolist()
+        return plain if isinstance(plain, list) else [plain]
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return [value]
+    return [each.tolist() if isinstance(each, torch.Tensor) else each for each in value]
 
 
 def _as_csv(rows: Sequence[Row]) -> str:

@@ -1,106 +1,98 @@
 """Go on in the middle of an epoch as if training had never stopped.
 
-Lightning restores weights, optimizers and counters. What it leaves out is kept here: which samples
-of the epoch have been seen, the random generators, and the metrics summed up so far.
+Lightning restores weights, optimizers and counters. What it leaves out is kept here: the metrics summed up
+so far, what tuners have found, and the steps of schedulers and averages that come after a checkpoint.
 """
 
-from collections.abc import Iterator
+import logging
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from torch.utils.data import DataLoader, IterableDataset
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, StochasticWeightAveraging
+from lightning.pytorch.utilities.parsing import lightning_getattr, lightning_hasattr, lightning_setattr
 from torchmetrics import Metric
 
-from dlctl.pipeline import rng
+from dlctl.pipeline.lightning_adapter import callbacks_of
 
+log = logging.getLogger(__name__)
 State = dict[str, Any]
+_TUNERS = (BatchSizeFinder, LearningRateFinder)
 # Where Lightning counts validation batches; started and not processed means: validate again.
 _VALIDATION = "epoch_loop.val_loop.batch_progress"
 
 
-class ResumableBatches:
-    """A loader's batch sampler that can begin an epoch again where it was left.
+def seed_persistent_workers(loader: Any) -> None:
+    """Let a validation loader seed workers that outlive an epoch from a generator of its own.
 
-    It remembers the random state in which the epoch's order was drawn. To go on, it draws the
-    same order again and passes over the batches already seen: nothing is loaded for that, and any
-    sampler will do, shuffled, bucketed or distributed.
+    It draws from the global one when the workers are started, which the stopped run has done before.
     """
-
-    def __init__(self, batches: Any) -> None:
-        self._batches = batches
-        self._resume: tuple[State, State | None, int, int] | None = None
-        self.drawn: State | None = None
-
-    def resume(self, drawn: State, now: State | None, seen: int, epoch: int) -> None:
-        """Let the next epoch be the one that drew its order in random state ``drawn``.
-
-        Args:
-            drawn: the random state of its beginning.
-            now: the one to go on with; None for the one of that moment.
-            seen: how many batches to pass over.
-            epoch: its number, for samplers that ask for it.
-        """
-        self._resume = (drawn, now, seen, epoch)
-
-    def __iter__(self) -> Iterator[Any]:
-        resume, self._resume = self._resume, None
-        if resume is None:
-            self.drawn = rng.capture()
-            yield from self._batches
-            return
-        self.drawn, now, seen, epoch = resume
-        # With worker processes Lightning tells samplers the epoch only after they were asked.
-        samplers: tuple[Any, Any] = (self._batches, getattr(self._batches, "sampler", None))
-        for sampler in samplers:
-            if hasattr(sampler, "set_epoch"):
-                sampler.set_epoch(epoch)
-        now = now or rng.capture()
-        rng.restore(self.drawn)
-        batches = iter(self._batches)
-        for _ in range(seen):
-            next(batches, None)
-        rng.restore(now)
-        yield from batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._batches, name)
-
-
-def watch(loader: Any) -> ResumableBatches | None:
-    """Make a loader resumable, in place; None for one that draws no indices."""
-    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-        return None
-    name = "batch_sampler" if loader.batch_sampler is not None else "sampler"
-    batches = getattr(loader, name)
-    if not isinstance(batches, ResumableBatches):
-        batches = ResumableBatches(batches)
-        # DataLoader forbids this assignment because it may change its length; this does not.
-        object.__setattr__(loader, name, batches)
-    return batches
-
-
-def leave_random_state_alone(loader: Any) -> None:
-    """Let a validation loader seed its workers from a generator of its own.
-
-    With persistent workers it would draw from the global one when they are started, which a
-    resumed run does at another time than one that went through.
-    """
-    if isinstance(loader, DataLoader) and loader.generator is None:
+    if getattr(loader, "persistent_workers", False) and getattr(loader, "generator", True) is None:
         loader.generator = torch.Generator().manual_seed(torch.initial_seed())
 
 
-def watched(trainer: Trainer) -> list[ResumableBatches | None]:
-    """The batch samplers of the training loaders, in order."""
-    combined = trainer.fit_loop._combined_loader
+def tuned_values(trainer: Trainer) -> list[State]:
+    """What tuner callbacks have found, by the name of the attribute that takes it."""
     found = []
-    for loader in combined.flattened if combined else []:
-        candidates = (getattr(loader, name, None) for name in ("batch_sampler", "sampler"))
-        found.append(next((c for c in candidates if isinstance(c, ResumableBatches)), None))
+    for callback in callbacks_of(trainer):
+        name = _tuned_attribute(trainer, callback)
+        if name is not None:
+            value = lightning_getattr(trainer.lightning_module, name)
+            found.append({"class": type(callback).__name__, "attribute": name, "value": value})
     return found
+
+
+def skip_tuners(trainer: Trainer, tuned: list[State]) -> None:
+    """Use what tuner callbacks have found, instead of looking for it in the middle of a training."""
+    for callback in callbacks_of(trainer):
+        for each in tuned:
+            if each["class"] == type(callback).__name__ and isinstance(callback, _TUNERS):
+                lightning_setattr(trainer.lightning_module, each["attribute"], each["value"])
+                callback.on_fit_start = _nothing  # type: ignore[method-assign, assignment]
+                log.info(
+                    f"{each['class']}: {each['attribute']}={each['value']}, as found when the run started"
+                )
+
+
+def _tuned_attribute(trainer: Trainer, callback: Callback) -> str | None:
+    if isinstance(callback, BatchSizeFinder):
+        return callback._batch_arg_name
+    if isinstance(callback, LearningRateFinder) and callback._update_attr:
+        module = trainer.lightning_module
+        names = [callback._attr_name] if callback._attr_name else ["lr", "learning_rate"]
+        return next((name for name in names if lightning_hasattr(module, name)), None)
+    return None
+
+
+def _nothing(*_: Any) -> None:
+    """Stands in for the hook of a tuner that has done its work."""
+
+
+def start_swa(trainer: Trainer) -> None:
+    """Let SWA go on in the middle of an epoch: it takes its scheduler up only when an epoch begins."""
+    for callback in callbacks_of(trainer):
+        if isinstance(callback, StochasticWeightAveraging) and callback._scheduler_state is not None:
+            groups = [
+                {key: value for key, value in group.items() if key != "params"}
+                for group in trainer.optimizers[0].param_groups
+            ]
+            callback.on_train_epoch_start(trainer, trainer.lightning_module)
+            for group, before in zip(trainer.optimizers[0].param_groups, groups, strict=True):
+                group.update(before)
+
+
+def step_plateau_schedulers(trainer: Trainer, epoch: int, metrics: State) -> None:
+    """Do what comes after a checkpoint of the end of an epoch: step the schedulers that watch a metric."""
+    for config in trainer.lr_scheduler_configs:
+        value = metrics.get(str(config.monitor)) if config.reduce_on_plateau else None
+        if value is not None and config.interval == "epoch" and (epoch + 1) % config.frequency == 0:
+            trainer.lightning_module.lr_scheduler_step(config.scheduler, value)
+
+
+def epoch_ended(trainer: Trainer) -> bool:
+    """Whether the hooks of the end of an epoch are being called."""
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return bool(progress.started == progress.processed > progress.completed)
 
 
 def mid_epoch(trainer: Trainer) -> bool:

@@ -50,10 +50,14 @@ def train(
     state = checkpoints.read(checkpoint, trust=trust) if checkpoint else None
     build.seed(cfg)
     datamodule, model = build.datamodule(cfg), build.model(cfg)
+    for stage, wanted in (("train", cfg.get("train", True)), ("test", cfg.get("test", False))):
+        if wanted:
+            build.loader_source(datamodule, model, f"{stage}_dataloader")
     if state is not None and checkpoint is not None:
         checkpoints.fits(state, model, checkpoint)
-    callbacks = build.callbacks(cfg)
-    callbacks += [keeper.Keeper(run, carried), *([Relay(run, report)] if run.manifest.trial else [])]
+    # First: it notes how things are before other callbacks change them.
+    callbacks = [keeper.Keeper(run, carried, resumes=checkpoint is not None), *build.callbacks(cfg)]
+    callbacks += [Relay(run, report)] if run.manifest.trial else []
     loggers = build.loggers(cfg, run.manifest.loggers, state["global_step"] if state else None)
     trainer = build.trainer(cfg, callbacks, loggers, checkpoint if trust else None)
     log_hyperparameters(public, model, trainer)
@@ -65,7 +69,7 @@ def _trained(
     run: Run,
     trainer: Trainer,
     model: LightningModule,
-    datamodule: LightningDataModule,
+    datamodule: LightningDataModule | None,
     checkpoint: Path | None,
 ) -> Metrics:
     # What a resumed run knew before: it may have nothing left to do but its test.
@@ -87,7 +91,7 @@ def _trained(
 def _fit(
     trainer: Trainer,
     model: LightningModule,
-    datamodule: LightningDataModule,
+    datamodule: LightningDataModule | None,
     checkpoint: Path | None,
     run: Run,
 ) -> None:
@@ -113,7 +117,7 @@ def _configured_wrong(error: BaseException) -> ConfigError | None:
 def _test(
     trainer: Trainer,
     model: LightningModule,
-    datamodule: LightningDataModule,
+    datamodule: LightningDataModule | None,
     checkpoint: Path | None,
 ) -> Metrics:
     callback = trainer.checkpoint_callback
