@@ -140,6 +140,9 @@ class Trouble(Callback):
     def raises(self) -> None:
         raise ValueError("a bad day")
 
+    def babbles(self) -> None:
+        raise ValueError("\x1b[31mred \udcff é")
+
     def aborts(self) -> None:
         os.abort()
 

@@ -74,15 +74,7 @@ def _list(found: "list[Sweep]", *, as_json: bool) -> None:
     elif not found:
         render.note("no studies yet: dlctl sweep makes one")
     else:
-        rows = [
-            [
-                render.escaped(each.study),
-                each.status,
-                f"{_done(each)}/{each.trials}",
-                render.escaped(shown(each.dir)),
-            ]
-            for each in found
-        ]
+        rows = [[each.study, each.status, f"{_done(each)}/{each.trials}", shown(each.dir)] for each in found]
         render.table(("study", "status", "trials", "directory"), rows)
 
 
@@ -111,7 +103,7 @@ def _list_in(storage: str, *, as_json: bool) -> None:
     elif not found:
         render.note(f"{where(storage)} holds no studies")
     else:
-        render.table(("study", "trials"), [[render.escaped(name), str(done)] for name, done in found])
+        render.table(("study", "trials"), [[name, str(done)] for name, done in found])
 
 
 @app.command("trials")

@@ -74,7 +74,7 @@ def table(sweep: "Sweep", rows: "list[Row]", best: "list[Row]") -> None:
     lines = []
     for row in rows:
         values = [render.number(value) for value in row.values] + ["-"] * len(sweep.metrics)
-        params = [render.escaped(render.value(row.params.get(name))) for name in names]
+        params = [render.value(row.params.get(name)) for name in names]
         star = "*" if row.number in first else ""
         error = [render.escaped(row.error or "")] if failures else []
         state = f"[{render.STATES.get(row.state, 'default')}]{row.state}[/]"

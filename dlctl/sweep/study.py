@@ -217,7 +217,7 @@ class Study:
         """Write down how a trial ended; None if it was another's by then."""
         with suppress(UpdateFinishedTrialError):
             if error is not None:
-                trial.set_user_attr("error", redact.text(error))
+                trial.set_user_attr("error", _printable(redact.text(error)))
             if state == "complete":
                 ended = self._tell(trial, list(values))
             else:
@@ -255,6 +255,12 @@ class Study:
     def best_of(self, found: Sequence[Row]) -> list[Row]:
         """The best of trials that were read already."""
         return known.best_of(found, self.optuna.directions)
+
+
+def _printable(text: str) -> str:
+    """The text with control characters and surrogates escaped: a report in UTF-8 cannot hold the latter."""
+    kept = (each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
+    return "".join(kept)
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

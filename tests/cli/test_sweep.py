@@ -109,6 +109,7 @@ def test_bare_sweep_searches_the_example_and_ends_with_the_best_trial(dlctl: Dlc
     ("kind", "reason"),
     [
         ("raises", "ValueError: a bad day"),
+        ("babbles", r"ValueError: \x1b[31mred \udcff é"),
         ("aborts", "its process was killed by SIGABRT"),
         ("killed", "its process was killed by SIGKILL"),
         ("leaves", "its process ended with exit code 3"),
