@@ -57,10 +57,11 @@ def test_search_as_it_was_written_for_hydras_plugin(template: Dlctl, words: tupl
 
 
 def test_checkpoint_that_the_template_left_to_the_command_line(template: Dlctl) -> None:
-    directory = Path(template("train", *QUIET, "--json").json["dir"])
-    best = next(directory.glob("checkpoints/epoch_*.ckpt"))
+    report = template("train", *QUIET, "--json").json
+    best = next(Path(report["dir"]).glob("checkpoints/epoch_*.ckpt"))
     moved = best.rename(template.root / "moved.ckpt")
-    assert template("eval", "ckpt_path=moved.ckpt", "--json").json["metrics"]["test/acc"] > 0.5
+    tested = template("eval", "ckpt_path=moved.ckpt", "--json").json["metrics"]["test/acc"]
+    assert tested == pytest.approx(report["metrics"]["test/acc"])
     assert template("train", "train=False", f"ckpt_path={moved.name}", *QUIET, "--json").json["metrics"]
 
 
