@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 from torchmetrics import MaxMetric, MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -223,6 +224,27 @@ class Odd(MNISTLitModule):
     def on_test_epoch_end(self) -> None:
         name = "/".join(["val", "later"])
         self.log(name, 1.0)
+
+
+class Stream(IterableDataset[tuple[Tensor, int]]):
+    """Images without a length; their brightness is their class."""
+
+    def __iter__(self) -> Any:
+        for number in range(64):
+            yield torch.full((1, 28, 28), number % 10 / 10), number % 10
+
+
+class OwnLoaders(MNISTLitModule):
+    """Brings its own loaders, whose data have no length."""
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(Stream(), batch_size=8)
+
+    def val_dataloader(self) -> Any:
+        return DataLoader(Stream(), batch_size=8)
+
+    def test_dataloader(self) -> Any:
+        return DataLoader(Stream(), batch_size=8)
 
 
 def write_data(folder: Path, names: dict[str, str]) -> None:

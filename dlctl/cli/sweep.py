@@ -159,7 +159,7 @@ def _run(
     from dlctl.cli import trial
     from dlctl.cli.sweep_view import View
     from dlctl.runs.stop import Stop
-    from dlctl.sweep import opening, results
+    from dlctl.sweep import opening, results, sweeps
     from dlctl.sweep.ends import MetricMissing
     from dlctl.sweep.patience import LIMIT, Patience, StorageLost
     from dlctl.sweep.study import Study
@@ -204,6 +204,7 @@ def _run(
                 results.write(sweep, found, report=status in ("done", "stopped"))
     tested = _test(sweep, study) if test_best and study.best else None
     sweep_table.report(sweep, study.rows, study.best, tested, as_json=as_json)
+    sweeps.refuse_deleted(sweep)
     if any(row.state == "failed" for row in study.rows):
         raise typer.Exit(5)
 

@@ -291,6 +291,35 @@ def test_several_metrics_have_several_best_trials(dlctl: Dlctl) -> None:
     assert 1 <= len(report["best"]) <= 3
 
 
+def test_modules_with_loaders_of_unknown_length_are_searched(project: Dlctl) -> None:
+    words = (
+        "model._target_=tests.helpers.OwnLoaders",
+        "~data",
+        "model.optimizer.lr=0.01,0.0",
+        "--study",
+        "a b",
+    )
+    report = project("sweep", *words, *FAST, "--json").json
+    assert [trial["state"] for trial in report["trials"]] == ["complete", "complete"]
+    best = report["best"][0]
+    facts = project("eval", best["run"], "--split", "val", "--json", "trainer.limit_val_batches=2").json
+    assert [facts["metrics"]["val/acc"]] == best["values"]
+
+
+def test_search_whose_database_was_deleted_says_so(project: Dlctl) -> None:
+    file = project.root / "diary"
+    process = project.start("sweep", "seed=1,2", diary(file, 2.0), "--study", "s", *FAST)
+    wait_for(lambda: notes(file))
+    database = project.root / "logs/train/multiruns/s/study.db"
+    database.unlink()
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 4, err
+    assert "study.db was deleted while the search ran" in err
+    # What was found is reported none the less.
+    assert "complete" in out
+    assert len((database.parent / "trials.csv").read_text().splitlines()) == 3
+
+
 def test_searches_written_for_hydras_plugin_work_as_they_are(dlctl: Dlctl) -> None:
     folder = dlctl.root / "configs/hparams_search"
     folder.mkdir(parents=True)
