@@ -176,9 +176,7 @@ class Keeper(Callback):
         state = self._resumed
         if state is not None and state["loaders"]:
             position = state["loaders"].pop(0)
-            if not state["middle"]:
-                # Lightning may fetch the first batch of the epoch as soon as it has the loader.
-                rng.restore(state["rng"], self._generators(trainer, trainer.lightning_module))
+            lightning_adapter.begin_new_epoch(trainer)
             found.position.resume(position, epoch=state["epoch"], middle=state["middle"])
             lightning_adapter.set_loading_epoch(trainer, state["loading_epoch"])
         return found

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loops.loop import _Loop
 
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:
@@ -69,9 +70,23 @@ def validates_now(trainer: Trainer) -> bool:
     return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
 
 
+def begin_new_epoch(trainer: Trainer) -> None:
+    """Go on with the next epoch after a checkpoint of the end of one.
+
+    With ``max_steps`` Lightning would end that epoch a second time.
+    """
+    loop = trainer.fit_loop
+    if loop.epoch_progress.current.ready == loop.epoch_progress.current.processed:
+        _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]
+
+
 def end_restart(trainer: Trainer) -> None:
-    """Let the epoch end with a step of the schedulers that watch a metric, as in a run that never stopped."""
+    """Let an epoch begin with a new pass over the data, and end with a step of the schedulers that watch a metric.
+
+    That is what happens in a run that never stopped.
+    """
     trainer.fit_loop._restarting = False
+    trainer.fit_loop._resuming_from_checkpoint = False
 
 
 def call_after(owner: Any, method: str, function: Callable[[], None]) -> None:

@@ -40,6 +40,7 @@ class Position:
         # What the loader says of itself before each batch that Lightning fetches ahead.
         self.before_last: Any = None
         self._resume: State | None = None
+        self._early = False
 
     def state(self, ahead: int) -> State:
         """What a new process needs to get here.
@@ -65,15 +66,22 @@ class Position:
             epoch: its number, for samplers that ask for it.
             middle: in the middle of the pass; else the next pass begins anew.
         """
+        self.passes, self.total = state["passes"], state["total"]
         self._resume = {**state, "epoch": epoch, "middle": middle}
+        self._early = not middle and state["total"] > 0
 
     def begin_pass(self, loader: Any) -> Iterator[Any]:
         """An iterator over the loader, which counts."""
+        if self._early:
+            # Lightning makes an iterator when it has the loaders, and another when the epoch begins. An
+            # uninterrupted run made only the second, so this one reads nothing.
+            self._early = False
+            return iter([None])
         resume, self._resume = self._resume, None
         if resume is None:
             return self._begin(loader)
-        self.passes, self.total = resume["passes"], resume["total"]
-        if getattr(loader, "persistent_workers", False) and resume["passes"] > 1:
+        passes_before = resume["passes"] - resume["middle"]
+        if getattr(loader, "persistent_workers", False) and passes_before:
             # The stopped process drew the seed of its workers when it started them, passes ago.
             loader.generator = torch.Generator().manual_seed(torch.initial_seed())
             log.warning(
@@ -82,10 +90,8 @@ class Position:
             )
         if resume["middle"] and resume["created"] is not None:
             return self._go_on(loader, resume)
-        if hasattr(loader, "state_dict") or not _is_one_shot(loader):
-            # Lightning begins this pass before the hooks of the epoch, and others after them.
-            return _Later(lambda: self._begin(loader))
-        return self._skipped(self._begin(loader), resume["total"])
+        again = _is_one_shot(loader) and not hasattr(loader, "state_dict")
+        return self._skipped(self._begin(loader), resume["total"] if again else 0)
 
     def _begin(self, loader: Any) -> "_Pass":
         self.created, self.started = rng.capture(self.own), None
@@ -178,22 +184,6 @@ class _Pass:
         position.fetched += 1
         position.total += 1
         return next(self.iterator)
-
-
-class _Later:
-    """An iterator that is made when its first element is asked for."""
-
-    def __init__(self, make: Any) -> None:
-        self._make = make
-        self._iterator: Iterator[Any] | None = None
-
-    def __iter__(self) -> "_Later":
-        return self
-
-    def __next__(self) -> Any:
-        if self._iterator is None:
-            self._iterator = self._make()
-        return next(self._iterator)
 
 
 class _SkippedOnce:

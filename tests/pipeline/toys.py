@@ -26,6 +26,51 @@ from dlctl.runs.record import Run
 
 BATCHES = 12
 BATCH = 8
+KINDS = (
+    "plain",
+    "persistent",
+    "own_batches",
+    "own_loader",
+    "own_generator",
+    "replacement",
+    "noisy",
+    "stream",
+    "sized_stream",
+    "stateful_map",
+    "stateful_stream",
+    "sized_stateful_stream",
+    "several",
+    "several_streams",
+)
+# When a training of ``Toy`` is stopped, as arguments of ``Stop``.
+MOMENTS: dict[str, dict[str, Any]] = {
+    "first batch": {"stage": "train", "epoch": 0, "batch": 0},
+    "middle": {"stage": "train", "epoch": 1, "batch": 7},
+    "accumulation": {"stage": "train", "epoch": 1, "batch": 5},
+    "validation": {"stage": "val", "epoch": 1, "batch": 1},
+    "end of epoch": {"stage": "train", "epoch": 1, "batch": 11},
+    "killed": {"stage": "train", "epoch": 1, "batch": 5, "kill": True},
+}
+# How it optimizes, as changes of ``config``.
+OPTIMIZATIONS: dict[str, dict[str, Any]] = {
+    "automatic": {},
+    "accumulating": {"trainer": {"accumulate_grad_batches": 5}},
+    "manual": {"model": {"manual": True}},
+    "swa": {
+        "callbacks": {
+            "swa": {
+                "_target_": "lightning.pytorch.callbacks.StochasticWeightAveraging",
+                "swa_lrs": 0.02,
+                "swa_epoch_start": 2,
+                "annealing_epochs": 2,
+            }
+        }
+    },
+    "finetuning": {"callbacks": {"thaw": {"_target_": "tests.pipeline.toys.Thaw"}}},
+    "thawing itself": {"model": {"_target_": "tests.pipeline.toys.SelfThawing"}},
+    "number of steps": {"trainer": {"max_steps": 33, "max_epochs": -1}},
+    "validation within epochs": {"trainer": {"val_check_interval": 5}},
+}
 
 
 def samples(number: int, seed: int) -> TensorDataset:
@@ -64,11 +109,10 @@ class StatefulStream(Stream):
     def __iter__(self) -> Iterator[Any]:
         worker = torch.utils.data.get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        start = self.place or first
+        start = self.place if 0 < self.place < len(self.data) else first
         for place in range(start, len(self.data), step):
             self.place = place + step
             yield self.data[place]
-        self.place = 0
 
     def state_dict(self) -> dict[str, int]:
         return {"place": self.place}
@@ -98,6 +142,21 @@ class OwnBatches:
 
     def __len__(self) -> int:
         return self.number // BATCH
+
+
+class OwnLoader:
+    """A loader that is nothing of torch's: batches of a data set in random order."""
+
+    def __init__(self, data: TensorDataset) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return BATCHES
+
+    def __iter__(self) -> Iterator[Any]:
+        order = torch.randperm(len(self.data))
+        for batch in range(BATCHES):
+            yield self.data[order[batch * BATCH : (batch + 1) * BATCH]]
 
 
 class Noisy(Dataset[Any]):
@@ -158,7 +217,7 @@ class Data(LightningDataModule):
                 DataLoader(Stream(number), **size),
                 DataLoader(Stream(5 * BATCH), **size),
             ],
-            "list": lambda: [tuple(each) for each in DataLoader(plain, batch_size=BATCH)],
+            "own_loader": lambda: OwnLoader(plain),
         }
         return kinds[self.kind]()
 
