@@ -193,9 +193,7 @@ class Data(LightningDataModule):
         plain = samples(number, 1)
         kinds: dict[str, Any] = {
             "plain": lambda: DataLoader(plain, shuffle=True, **size),
-            "persistent": lambda: DataLoader(
-                plain, shuffle=True, persistent_workers=self.workers > 0, **size
-            ),
+            "persistent": lambda: DataLoader(plain, shuffle=True, persistent_workers=self.workers > 0, **size),
             "own_batches": lambda: DataLoader(
                 plain, batch_sampler=OwnBatches(number), num_workers=self.workers
             ),
@@ -238,11 +236,7 @@ class Toy(LightningModule):
     """
 
     def __init__(
-        self,
-        lr: float = 0.05,
-        manual: bool = False,
-        scheduler: str | None = "plateau",
-        monitor: str = "val/loss",
+        self, lr: float = 0.05, manual: bool = False, scheduler: str | None = "plateau", monitor: str = "val/loss"
     ) -> None:
         super().__init__()
         self.lr, self.scheduler, self.monitor = lr, scheduler, monitor
@@ -285,9 +279,7 @@ class Toy(LightningModule):
         optimizer = torch.optim.Adam(filter(lambda each: each.requires_grad, self.parameters()), lr=self.lr)
         if self.scheduler is None or not self.automatic_optimization:
             return optimizer
-        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=0.5, patience=0, threshold=10.0
-        )
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=10.0)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": self.monitor}}
 
 
