@@ -4,6 +4,8 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 import warnings
 from contextlib import suppress
@@ -17,6 +19,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 from torchmetrics import MaxMetric, MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -149,16 +152,26 @@ class Trouble(Callback):
             getattr(self, self.kind)()
 
     def on_validation_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        if torch.initial_seed() == self.seed and self.kind == "metric" and not trainer.sanity_checking:
+        if trainer.sanity_checking:
+            return
+        if torch.initial_seed() != self.seed:
+            module.log("val/odd", 1.0)
+        elif self.kind == "metric":
             module.log("val/odd", float("nan"))
-        elif not trainer.sanity_checking:
+        elif self.kind != "absent":
             module.log("val/odd", 1.0)
 
     def metric(self) -> None:
         pass
 
+    def absent(self) -> None:
+        pass
+
     def raises(self) -> None:
         raise ValueError("a bad day")
+
+    def babbles(self) -> None:
+        raise ValueError("\x1b[31mred \udcff é")
 
     def aborts(self) -> None:
         os.abort()
@@ -182,6 +195,22 @@ class Trouble(Callback):
 
     def waits(self) -> None:
         time.sleep(60)
+
+    def exits(self) -> None:
+        sys.exit(0)
+
+    def hangs(self) -> None:
+        # As a loader or a tracker may: deaf to SIGTERM, with a process of its own.
+        child = subprocess.Popen(["sleep", "600"])
+        Path("hanging").write_text(f"{os.getpid()} {child.pid}")
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            time.sleep(60)
+
+    def computes(self) -> None:
+        # No handler of a signal runs before it returns.
+        Path("hanging").write_text(str(os.getpid()))
+        sum(range(10**13))
 
 
 class Diary(Callback):
@@ -224,6 +253,27 @@ class Odd(MNISTLitModule):
     def on_test_epoch_end(self) -> None:
         name = "/".join(["val", "later"])
         self.log(name, 1.0)
+
+
+class Stream(IterableDataset[tuple[Tensor, int]]):
+    """Images without a length; their brightness is their class."""
+
+    def __iter__(self) -> Any:
+        for number in range(64):
+            yield torch.full((1, 28, 28), number % 10 / 10), number % 10
+
+
+class OwnLoaders(MNISTLitModule):
+    """Brings its own loaders, whose data have no length."""
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(Stream(), batch_size=8)
+
+    def val_dataloader(self) -> Any:
+        return DataLoader(Stream(), batch_size=8)
+
+    def test_dataloader(self) -> Any:
+        return DataLoader(Stream(), batch_size=8)
 
 
 def write_data(folder: Path, names: dict[str, str]) -> None:

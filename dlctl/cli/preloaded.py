@@ -1,8 +1,15 @@
 """Imported by the process that trials are forked from: they find all that a training needs there."""
 
 import gc
+import signal
 from contextlib import suppress
 from importlib import import_module
+
+# A signal for the whole process group is the search's: it stops the trials and then this process, with which
+# they would die. They are blocked when it is started, so that none can come too early.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 # What training imports first, and what it imports when it comes to it.
 _NEEDED = (
@@ -32,10 +39,12 @@ _NEEDED = (
     "torch.utils.serialization.config",
 )
 
+# A module that fails here, such as one of the standard library that a file of the project hides, fails again
+# in the trials, and they report it.
 for name in _NEEDED:
-    with suppress(ImportError):
+    with suppress(Exception):
         import_module(name)
-with suppress(ImportError):
+with suppress(Exception):
     import_module("dlctl.runs.record").versions()
 # What is there stays: collecting it would copy its pages in every trial.
 gc.freeze()

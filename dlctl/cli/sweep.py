@@ -1,9 +1,10 @@
 """``dlctl sweep``: search for the best values, in trials that may fail, be killed and be taken up again."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dlctl.sweep.plan import Asked, Plan
     from dlctl.sweep.study import Study
     from dlctl.sweep.sweeps import Sweep
+    from dlctl.sweep.trials import Row
 
 
 def _named(flag: str, metavar: str, text: str, completion: Any = None) -> Any:
@@ -33,6 +35,9 @@ Pruner = Annotated[
     str | None, _named("--pruner", "NAME", "Stops trials that promise nothing.", complete.pruners)
 ]
 Timeout = Annotated[str | None, _named("--timeout", "TIME", "Start no new trials after 2h, 30m, ...")]
+TrialTimeout = Annotated[
+    str | None, _named("--trial-timeout", "TIME", "Stop a trial that runs longer than 2h, 30m, ...")
+]
 KeepGoing = Annotated[
     bool | None,
     typer.Option("--keep-going/--fail-fast", help="Go on after a trial that failed?", show_default=False),
@@ -55,6 +60,7 @@ def command(
     sampler: Sampler = None,
     pruner: Pruner = None,
     timeout: Timeout = None,
+    trial_timeout: TrialTimeout = None,
     keep_going: KeepGoing = None,
     zipped: Zipped = False,
     test_best: TestBest = False,
@@ -74,7 +80,8 @@ def command(
 
         asked = Asked(
             search=search, experiment=experiment, trials=trials, jobs=jobs, study=study, storage=storage,
-            sampler=sampler, pruner=pruner, timeout=timeout, keep_going=keep_going, zipped=zipped,
+            sampler=sampler, pruner=pruner, timeout=timeout, trial_timeout=trial_timeout,
+            keep_going=keep_going, zipped=zipped,
         )  # fmt: skip
         _refuse_nonsense(asked)
         plan = planning.make(project, options.as_overrides(overrides), asked)
@@ -86,7 +93,13 @@ def command(
             opening.look(plan, sweep, goes_on=goes_on)
         _show(plan, sweep, goes_on, as_json=json)
         return
-    _run(project, plan, sweep, goes_on, test_best=test_best, as_json=json)
+    try:
+        _run(project, plan, sweep, goes_on, test_best=test_best, as_json=json)
+    except Interrupted:
+        from dlctl.sweep import forking
+
+        forking.give_up()  # it may still import, and ignores the signal
+        raise
 
 
 @contextmanager
@@ -105,9 +118,12 @@ def _prepared(*, dry: bool) -> Iterator[None]:
 
 def _refuse_nonsense(asked: "Asked") -> None:
     name = asked.study
-    if name is not None and (not name or name in (".", "..", "last") or "/" in name or "\\" in name):
+    if name is None:
+        return
+    odd = not name.isprintable() or name != name.strip() or name.startswith("-") or set(name) & set("/\\")
+    if not name or odd or name in (".", "..", "last"):
         raise UsageError(
-            f"'{name}' cannot name a study", hint="letters, digits, - and _: --study lr-and-size"
+            f"{name!r} cannot name a study", hint="letters, digits, - and _: --study lr-and-size"
         )
 
 
@@ -143,22 +159,28 @@ def _run(
     from dlctl.cli import trial
     from dlctl.cli.sweep_view import View
     from dlctl.runs.stop import Stop
-    from dlctl.sweep import opening, results
+    from dlctl.sweep import opening, results, sweeps
+    from dlctl.sweep.ends import MetricMissing
+    from dlctl.sweep.patience import LIMIT, Patience, StorageLost
     from dlctl.sweep.study import Study
     from dlctl.sweep.worker import Worker
 
+    patience = Patience(LIMIT, render.note)
+    patience.hint = f"to go on: {_again(sweep)}"
     with _whole(sweep), Stop():
         if plan.storage is None:
             sweep.dir.mkdir(parents=True, exist_ok=True)
-        found = opening.opened(plan, sweep, goes_on=goes_on)
-        study = Study(found, plan.space, plan.trials)
+        found = opening.opened(plan, sweep, goes_on=goes_on, patience=patience)
+        study = Study(found, plan.space, plan.trials, patience)
         sweep = _begin(project, plan, sweep, len(study.rows))
-    study.stop(False)
+        study.stop(False)
     status = "failed"
     with Stop("stopping the running trials, to be tried again", patient=True) as stop:
+        patience.stop = stop
         try:
             _introduce(project, plan, sweep, study, goes_on)
             with View(plan, sweep, study) as view:
+                patience.say = view.note
                 # Not in a thread: of two that import plotly at once each may wait for the other for ever.
                 worker = Worker(plan, study, sweep.dir, trial.run, view, stop, results.get_ready)
                 worker.run(["dlctl", *sys.argv[1:]])
@@ -168,12 +190,21 @@ def _run(
             stop.ignore(for_good=True)
             _interrupted(sweep, study, error)
             raise
+        except StorageLost:
+            status = "interrupted"
+            raise
+        except MetricMissing as error:
+            error.hint = f"{error.hint}\nto try the others anyway: {_again(sweep)}"
+            raise
         finally:
             stop.ignore()
-            sweep = _end(sweep, status, len(study.rows))
-            results.write(sweep, found, report=status in ("done", "stopped"))
+            patience.say = render.note
+            sweep = _end(sweep, status, len(_ended(study)))
+            with suppress(StorageLost):
+                results.write(sweep, found, report=status in ("done", "stopped"))
     tested = _test(sweep, study) if test_best and study.best else None
     sweep_table.report(sweep, study.rows, study.best, tested, as_json=as_json)
+    sweeps.refuse_deleted(sweep)
     if any(row.state == "failed" for row in study.rows):
         raise typer.Exit(5)
 
@@ -201,6 +232,15 @@ def _begin(project: Project, plan: "Plan", sweep: "Sweep", done: int) -> "Sweep"
     return sweeps.begin(project, replace(sweep, trials=max(plan.trials, done), command=plan.command))
 
 
+def _ended(study: "Study") -> "list[Row]":
+    """The trials that have ended, as far as the storage still answers."""
+    from dlctl.sweep.patience import StorageLost
+
+    with suppress(StorageLost):
+        return study.rows
+    return study.seen
+
+
 def _end(sweep: "Sweep", status: Any, done: int) -> "Sweep":
     from dlctl.runs import manifest
 
@@ -213,7 +253,8 @@ def _introduce(project: Project, plan: "Plan", sweep: "Sweep", study: "Study", g
     done = len(study.rows)
     going = f"going on with {sweep.study}: {done} of {plan.trials} trials are done" if goes_on else None
     if done >= plan.trials:
-        going = f"{sweep.study} has {done} trials already: --study {sweep.study} --trials N for more"
+        more = f"--study {shlex.quote(sweep.study)} --trials N"
+        going = f"{sweep.study} has {done} trials already: {more} for more"
     render.note(going or f"study {sweep.study}: {plan.trials} trials, {_goals(sweep)}, in {shown(sweep.dir)}")
     for each in plan.space.parameters:
         if each.doubles:
@@ -227,13 +268,18 @@ def _goals(sweep: "Sweep") -> str:
     return ", ".join(f"{d} {m}" for d, m in zip(sweep.directions, sweep.metrics, strict=True))
 
 
-def _interrupted(sweep: "Sweep", study: "Study", error: Interrupted) -> None:
+def _again(sweep: "Sweep") -> str:
+    """The command that goes on with a search."""
     words = [word for word in sys.argv[1:] if word != "--json"]
     if "--study" not in words and not any(word.startswith("--study=") for word in words):
         words += ["--study", sweep.study]
-    done = f"{len(study.rows)} of {sweep.trials} trials are done"
+    return render.command(*words)
+
+
+def _interrupted(sweep: "Sweep", study: "Study", error: Interrupted) -> None:
+    done = f"{len(_ended(study))} of {sweep.trials} trials are done"
     render.note(f"{error} stopped the search in {shown(sweep.dir)}: {done}")
-    render.line(f"to go on: {render.command(*words)}", stderr=True)
+    render.line(f"to go on: {_again(sweep)}", stderr=True)
 
 
 def _test(sweep: "Sweep", study: "Study") -> dict[str, Any]:

@@ -64,6 +64,13 @@ class View:
                 style = "red" if row.state == "failed" else None
                 self._live.console.print(line, markup=False, style=style, soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """Show a line above the table."""
+        if self._live is None:
+            render.note(text)
+        else:
+            self._live.console.print(redact.text(text), markup=False, style="dim", soft_wrap=True)
+
     def tick(self, running: "Sequence[Running]") -> None:
         """Draw anew."""
         if self._live is not None:

@@ -30,10 +30,11 @@ def run(job: "Job", pipe: Connection) -> None:
 
     Args:
         job: what to do.
-        pipe: takes ("started", directory), ("epoch", {...}), which is answered by whether to stop, and
-            ("ended", {...}).
+        pipe: takes ("forked", None), ("started", directory), ("epoch", {...}), which is answered by
+            whether to stop, and ("ended", {...}).
     """
     _alone(job)
+    pipe.send(("forked", None))
     _share(job)
     sys.argv = job.argv
     try:
@@ -96,6 +97,7 @@ def _alone(job: "Job") -> None:
     """A session of its own, so that ^C is the worker's; and no life without the worker."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(OSError):
         # When memory runs out, one trial is to go, and not the search.
         Path("/proc/self/oom_score_adj").write_text("500")

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from dlctl.composition import faults as told
 from dlctl.composition.compose import Composed
 from dlctl.composition.defaults import place_of
+from dlctl.composition.durations import parse_duration
 from dlctl.composition.keys import references, walk
 from dlctl.errors import ConfigError
 
@@ -17,7 +18,10 @@ from dlctl.errors import ConfigError
 _SECTIONS = ("data", "model", "callbacks", "logger", "trainer", "paths", "extras")
 _SEARCH = (
     ("sampler", "pruner"),
-    (*("experiment", "search", "trials", "jobs", "timeout", "direction", "keep_going", "storage", "study"),),
+    (
+        *("experiment", "search", "trials", "jobs", "timeout", "trial_timeout", "direction", "keep_going"),
+        *("storage", "study"),
+    ),
 )
 
 
@@ -31,6 +35,7 @@ def faults(composed: Composed, plain: dict[str, Any]) -> Iterator[ConfigError]:
     if composed.name == "sweep":
         yield from _misspelt(composed, plain, *_SEARCH)
         yield from lacking(composed)
+        yield from _durations(composed, plain)
     elif composed.name in ("train", "eval") or {"model", "trainer"} & plain.keys():
         # The primary configs of a project's own scripts have what they build in common with ours.
         yield from _misspelt(composed, plain, _SECTIONS, told.ROOTS)
@@ -50,6 +55,18 @@ def lacking(composed: Composed) -> Iterator[ConfigError]:
                 place=place_of(file) if file else None,
                 topic="section",
             )
+
+
+def _durations(composed: Composed, plain: dict[str, Any]) -> Iterator[ConfigError]:
+    """Limits of time that are no durations."""
+    for name in ("timeout", "trial_timeout"):
+        value = plain.get(name)
+        if value is None or "${" in str(value) or value == "???":
+            continue
+        try:
+            parse_duration(value)
+        except ValueError as error:
+            yield told.blamed(composed, (name,), f"{error}", "value", f"{name}: 2h, 90m, 1h30m or 45s")
 
 
 def _misspelt(

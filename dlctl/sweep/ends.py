@@ -33,19 +33,34 @@ def why(code: int | None, memory: bool | None) -> str:
     return f"its process was killed by {name}{perhaps}"
 
 
-def note(directory: str | None, status: Status, reason: str | None = None) -> None:
-    """Write the end of a trial into its run, if its process could not."""
+def note(
+    directory: str | None,
+    status: Status,
+    reason: str | None = None,
+    *,
+    replaced: tuple[Status, ...] = ("running", "lost"),
+) -> None:
+    """Write the end of a trial into its run, unless its process has written another than these."""
     if directory is None:
         return
     with suppress(DlctlError, OSError):
         run = store.open_run(Path(directory))
-        if run.manifest.status in ("running", "lost"):
+        if run.manifest.status in replaced:
             error = {"type": "Killed", "message": reason} if reason else None
             run.note(status=status, ended=manifest.now(), error=error)
 
 
-def not_logged(name: str, metrics: dict[str, float | None]) -> ConfigError:
-    """Trials do not log the metric that is optimized."""
+def missing_metric(name: str, metrics: dict[str, float | None]) -> str:
+    """Which metric a trial ended without, and which it has logged."""
+    return f"the metric '{name}' was not logged; logged were {', '.join(sorted(metrics)) or 'none'}"
+
+
+class MetricMissing(ConfigError):
+    """The metric to optimize is logged nowhere."""
+
+
+def not_logged(name: str, metrics: dict[str, float | None]) -> MetricMissing:
+    """The first trial ended without the metric that is optimized."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, metrics, n=2, cutoff=0.6)
@@ -56,7 +71,7 @@ def not_logged(name: str, metrics: dict[str, float | None]) -> ConfigError:
     )
     if name.startswith("test"):
         hint = f"trials are not tested: optimize a metric of the validation; {hint}"
-    return ConfigError(
+    return MetricMissing(
         f"the metric '{name}' is logged nowhere: the first trial ended without it",
         hint=hint,
         key="optimized_metric",

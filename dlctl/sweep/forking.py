@@ -4,15 +4,35 @@ import multiprocessing
 import os
 import signal
 from contextlib import suppress
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 
 PRELOADED = "dlctl.cli.preloaded"
+# What a terminal or a scheduler sends to a whole process group; the preloaded module unblocks them.
+_GROUP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def preload() -> None:
     """Begin to import what trials need, while other things are done."""
     multiprocessing.set_forkserver_preload([PRELOADED])
-    forkserver.ensure_running()
+    _start_tracker()  # else it is started below, and unblocks the signals
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_tracker() -> None:
+    """Start the process that removes semaphores, and does so without a word for those of killed trials."""
+    known = os.environ.get("PYTHONWARNINGS")
+    quiet = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = f"{known},{quiet}" if known else quiet
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        del os.environ["PYTHONWARNINGS"]
+        if known is not None:
+            os.environ["PYTHONWARNINGS"] = known
 
 
 def give_up() -> None:

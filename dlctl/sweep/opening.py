@@ -10,6 +10,7 @@ from optuna.exceptions import ExperimentalWarning
 from dlctl.errors import ConfigError, DlctlError
 from dlctl.sweep import storage as storages
 from dlctl.sweep import sweeps
+from dlctl.sweep.patience import Patience
 from dlctl.sweep.plan import Plan
 from dlctl.sweep.sweeps import Sweep
 
@@ -21,12 +22,19 @@ def look(plan: Plan, sweep: Sweep, *, goes_on: bool) -> None:
         storages.refuse_another(storages.load(storage, sweep.study), plan.directions, plan.space)
 
 
-def opened(plan: Plan, sweep: Sweep, *, goes_on: bool) -> optuna.Study:
-    """The study in its storage, which is reached before anything is started."""
+def opened(plan: Plan, sweep: Sweep, *, goes_on: bool, patience: Patience) -> optuna.Study:
+    """The study in its storage, which is reached before anything is started.
+
+    Args:
+        plan: what is searched.
+        sweep: which names the study.
+        goes_on: whether the sweep has begun before.
+        patience: for how long calls of the storage are repeated once it is open.
+    """
     warnings.simplefilter("ignore", ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     where = _where(plan, sweep, goes_on=goes_on)
-    storage = storages.connect(where)
+    storage = storages.connect(where, patience)
     parts = {}
     for name, config in {"sampler": dict(plan.sampler), "pruner": dict(plan.pruner)}.items():
         try:

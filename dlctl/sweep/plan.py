@@ -29,6 +29,7 @@ class Asked:
     sampler: str | None = None
     pruner: str | None = None
     timeout: str | None = None
+    trial_timeout: str | None = None
     keep_going: bool | None = None
     zipped: bool = False
 
@@ -47,6 +48,7 @@ class Plan:
         trials: how many are to end.
         jobs: how many run at once.
         timeout: seconds in which new ones start.
+        trial_timeout: seconds after which a trial is stopped and has failed.
         keep_going: whether to go on after a failure.
         sampler: of Optuna, as a config.
         pruner: of Optuna, as a config.
@@ -64,6 +66,7 @@ class Plan:
     trials: int
     jobs: int
     timeout: float | None
+    trial_timeout: float | None
     keep_going: bool
     sampler: dict[str, Any]
     pruner: dict[str, Any]

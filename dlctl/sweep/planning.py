@@ -122,6 +122,9 @@ def _plan(
         trials=int(trials),
         jobs=int(asked.jobs or settings.get("jobs") or 1),
         timeout=settings_of.seconds(asked.timeout or settings.get("timeout")),
+        trial_timeout=settings_of.seconds(
+            asked.trial_timeout or settings.get("trial_timeout"), "trial_timeout"
+        ),
         keep_going=bool(settings.get("keep_going", True)) if asked.keep_going is None else asked.keep_going,
         sampler=sampler,
         pruner=pruner,  # type: ignore[arg-type]
@@ -177,6 +180,11 @@ def _varied(
             "nothing is searched",
             hint="give several values (data.batch_size=32,64), an interval, or --search NAME",
         )
+    if any(item.key_or_group.partition(".")[0] == "optimized_metric" for item in items):
+        raise UsageError(
+            "'optimized_metric' is what the search optimizes, and cannot differ between trials",
+            hint="several at once: optimized_metric=[val/loss,val/acc]",
+        )
     if hydra := [item for item in items if item.is_hydra_override()]:
         raise UsageError(
             f"'{hydra[0].key_or_group}' is no value of a trial", hint="a search varies the config"
@@ -208,7 +216,7 @@ def _refuse_faults(base: Composed, items: Sequence[Override], space: Space) -> N
     configs = loader(base.project)
     for item, parameter in zip(items, space.parameters, strict=True):
         if not chooses(configs, item):
-            raise_all(preflight.unfit(base, item.key_or_group, _scalars(parameter.values)))
+            raise_all(preflight.unfit(base, item.key_or_group, _scalars(parameter.plain)))
 
 
 def _is_whole(base: Composed, item: Override) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlctl.composition.compose import Composed
+from dlctl.composition.durations import parse_duration
 from dlctl.composition.registering import retried
 from dlctl.composition.resolving import hydra_values
 from dlctl.errors import ConfigError, UsageError
@@ -17,7 +18,6 @@ from dlctl.sweep import space as spaces
 # What Hydra's Optuna plugin calls the settings of a study.
 _PLUGIN = {"trials": "n_trials", "jobs": "n_jobs", "storage": "storage", "direction": "direction"}
 _DIRECTIONS = ("minimize", "maximize")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LESS_IS_MORE = re.compile(r"loss|err|perplexity|ppl|mae|mse|rmse|wer|cer", re.IGNORECASE)
 
 
@@ -121,17 +121,20 @@ def _direction(base: Composed, metric: str) -> str:
     return "minimize" if _LESS_IS_MORE.search(metric) else "maximize"
 
 
-def seconds(text: Any) -> float | None:
-    """``2h``, ``90m``, ``1h30m`` or a number of seconds.
+def seconds(text: Any, key: str = "timeout") -> float | None:
+    """Parse a duration: ``2h``, ``90m``, ``1h30m`` or a number of seconds.
+
+    Args:
+        text: as an option or a config gives it; None for no limit.
+        key: the setting, for the message.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is invalid, or not above 0.
     """
     if text is None:
         return None
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", str(text).strip().lower())
-    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != str(text).lower().replace(
-        " ", ""
-    ):
-        raise UsageError(f"'{text}' is no time", hint="--timeout 2h, 90m, 1h30m or 45s")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        option = f"--{key.replace('_', '-')}"
+        raise UsageError(f"{error} for {option}", hint=f"{option} 2h, 90m, 1h30m or 45s") from None

@@ -21,7 +21,9 @@ class Parameter:
     Attributes:
         key: as an override names it: ``model.optimizer.lr``, ``+new.key``, ``model@teacher``.
         text: the values or the interval as they were written.
-        choices: value -> the same as an override takes it; empty for an interval.
+        choices: value -> the same as an override takes it; empty for an interval. The values are the words of
+            the override where some are equal to Python and to Optuna, and not to a config: true, 1, 1.0.
+        plain: the values as Python has them.
         low: the lower end of an interval, or the first number of a range.
         high: the upper end, included.
         step: between the numbers of a range; None for an interval.
@@ -32,6 +34,7 @@ class Parameter:
     key: str
     text: str
     choices: tuple[tuple[Any, str], ...] = ()
+    plain: tuple[Any, ...] = ()
     low: int | float | None = None
     high: int | float | None = None
     step: int | float | None = None
@@ -51,8 +54,7 @@ class Parameter:
     def line(self, value: Any) -> str:
         """The override that gives a trial this value."""
         for known, text in self.choices:
-            # True is 1 to Python, and not to a config.
-            if known == value and isinstance(known, bool) == isinstance(value, bool):
+            if known == value:
                 return f"{self.key}={text}"
         return f"{self.key}={value}"
 
@@ -74,6 +76,12 @@ class Space:
         """How many combinations there are; None for a search."""
         lengths = [len(each.choices) for each in self.parameters]
         return {"grid": prod(lengths), "zip": lengths[0] if lengths else 0}.get(self.mode)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether trials differ in numbers only: they run the same code and log the same metrics."""
+        values = [value for each in self.parameters for value in each.values]
+        return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
     def combination(self, number: int) -> Params:
         """The values of one combination; the last parameter varies fastest."""
@@ -145,9 +153,12 @@ def _parameter(item: Override, whole: bool) -> Parameter:
             f"'{key}={text}' names no value", key=item.key_or_group, hint="dlctl list shows options"
         )
     listed = tuple(choices.values())
+    plain_values = tuple(plain for plain, _ in listed)
+    if len(set(plain_values)) < len(listed):
+        listed = tuple((word, word) for _, word in listed)
     if isinstance(value, RangeSweep) and not value.shuffle and value.step > 0 and len(listed) > 1:
-        return Parameter(key, text, listed, listed[0][0], listed[-1][0], value.step)
-    return Parameter(key, text, listed, doubles=tuple(doubles))
+        return Parameter(key, text, listed, plain_values, listed[0][0], listed[-1][0], value.step)
+    return Parameter(key, text, listed, plain_values, doubles=tuple(doubles))
 
 
 def _numbers(value: Any) -> list[float]:

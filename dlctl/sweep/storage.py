@@ -3,18 +3,21 @@
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import inspect
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from dlctl import redact
-from dlctl.errors import ConfigError, NotFoundError
+from dlctl.errors import ConfigError, DlctlError, NotFoundError
 from dlctl.project import shown
+from dlctl.sweep.patience import Patience
 from dlctl.sweep.space import Space, another
 from dlctl.sweep.trials import rows
 
@@ -22,28 +25,53 @@ from dlctl.sweep.trials import rows
 SPACE = "dlctl:space"
 
 
-def connect(storage: str) -> BaseStorage:
+# A server whose machine is gone sends nothing: without these a call would wait for hours.
+_LIBPQ = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+
+def connect(storage: str, patience: Patience | None = None) -> BaseStorage:
     """Open an Optuna URL or a journal file, which are made if they are not there.
 
+    Args:
+        storage: what to open; it has to answer at once.
+        patience: for how long later calls are repeated; by default they fail at once.
+
     Raises:
-        ConfigError: it cannot be reached; told without its password.
+        ConfigError: it is no storage. Messages hold no password.
+        NotFoundError: its server cannot be reached.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        if "://" not in storage:
-            return JournalStorage(JournalFileBackend(storage))
-        if storage.startswith("sqlite:///"):
-            return _sqlite(storage)
-        return _database(_url(storage), pool_pre_ping=True)
+        found = _connect(storage)
     except Exception as error:
         raise unreachable(storage, error) from None
+    return (patience or Patience()).wrap(found, partial(unreachable, storage))
+
+
+def _connect(storage: str) -> BaseStorage:
+    if "://" not in storage:
+        return JournalStorage(JournalFileBackend(storage))
+    if storage.startswith("sqlite:///"):
+        return _sqlite(storage)
+    settings: dict[str, Any] = {"pool_pre_ping": True}
+    if storage.startswith(("postgresql://", "postgresql+psycopg")):
+        given = parse_qs(urlsplit(storage).query)
+        settings["connect_args"] = {name: value for name, value in _LIBPQ.items() if name not in given}
+    return _database(_url(storage), **settings)
 
 
 def look(storage: str) -> BaseStorage | None:
     """Open a storage and make nothing in it; None if there is none yet and one could be made.
 
     Raises:
-        ConfigError: it cannot be reached, or is something else.
+        ConfigError: it is something else.
+        NotFoundError: its server cannot be reached.
     """
     file = storage.removeprefix("sqlite:///")
     if "://" not in file and not Path(file).exists():
@@ -55,7 +83,9 @@ def look(storage: str) -> BaseStorage | None:
         return connect(storage)
     try:
         found = RDBStorage(_url(storage), skip_compatibility_check=True, skip_table_creation=True)
-        return found if inspect(found.engine).has_table("studies") else None
+        if not inspect(found.engine).has_table("studies"):
+            return None
+        return Patience().wrap(found, partial(unreachable, storage))
     except Exception as error:
         raise unreachable(storage, error) from None
 
@@ -95,32 +125,29 @@ def _database(url: str, **settings: Any) -> RDBStorage:
     raise AssertionError
 
 
-def unreachable(storage: str, error: Exception) -> ConfigError:
+def unreachable(storage: str, error: Exception) -> DlctlError:
     """What a storage or its driver raised, in one line and without the password."""
     cause = error.__cause__ or error
     missing = next((each for each in (cause, error) if isinstance(each, ModuleNotFoundError)), None)
+    server = "://" in storage and not storage.startswith("sqlite")
     hint = "look at the URL, and whether the server is up"
-    if "://" not in storage or storage.startswith("sqlite"):
+    if not server:
         hint = "name another file, in a folder that is there"
     if missing is not None:
-        hint = (
-            "pip install 'dlctl[postgresql]'"
-            if "postgres" in storage
-            else f"pip install {missing and missing.name}"
-        )
+        hint = "pip install 'dlctl[postgresql]'" if "postgres" in storage else f"pip install {missing.name}"
     if "file is not a database" in f"{error} {cause}":
         cause = ValueError("it is a file of another kind, and no SQLite database")
     if "://" not in storage and isinstance(error, ValueError | KeyError | TypeError):
         cause = ValueError("it is a file of another kind, and no journal of a study")
+    if isinstance(cause, DBAPIError) and cause.orig is not None:
+        cause = cause.orig  # without SQL
     reason = next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
     secret = redact.url_password(storage)
     reason = reason.replace(secret, "***") if secret else reason
-    return ConfigError(
-        f"the study's storage {redact.text(storage)} cannot be reached: {redact.text(reason)}",
-        hint=hint,
-        key="storage",
-        topic="storage",
-    )
+    message = f"the study's storage {redact.text(storage)} cannot be reached: {redact.text(reason)}"
+    if server and any(isinstance(each, OperationalError) for each in (error, error.__cause__)):
+        return NotFoundError(message, hint=hint, key="storage", topic="storage")
+    return ConfigError(message, hint=hint, key="storage", topic="storage")
 
 
 def create(

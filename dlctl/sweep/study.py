@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 import optuna
 from optuna.distributions import (
@@ -18,6 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from dlctl import redact
 from dlctl.runs import process
 from dlctl.sweep import trials as known
+from dlctl.sweep.patience import Patience
 from dlctl.sweep.space import Parameter, Space
 from dlctl.sweep.trials import (
     BEAT,
@@ -42,13 +44,24 @@ class Study:
         study: of Optuna.
         space: what trials differ in.
         wanted: how many trials are to end; interrupted ones do not count.
+        patience: with which its storage was opened.
+
+    Attributes:
+        seen: the trials that had ended when the storage last answered.
     """
 
-    def __init__(self, study: optuna.Study, space: Space, wanted: int) -> None:
+    def __init__(
+        self, study: optuna.Study, space: Space, wanted: int, patience: Patience | None = None
+    ) -> None:
         self.optuna = study
+        self.patience = patience or Patience()
+        self.seen: list[Row] = []
         self.space = space
         self.wanted = wanted
+        # Samplers that have tried everything call this, which Optuna allows within its own loop only.
+        study.stop = partial(self.stop, True)  # type: ignore[method-assign]
         self._me = process.identity()
+        self._mine: set[int] = set()
         self._distributions = {each.name: _distribution(each) for each in space.parameters}
         # Of other hosts' trials the last sign of life, and when it came by the clock of this host.
         self._seen: dict[int, tuple[object, float]] = {}
@@ -65,8 +78,13 @@ class Study:
             trials = self.optuna.get_trials(deepcopy=False)
             if sum(map(counts, trials)) >= self.wanted:
                 return None
-            trial = self._ask(trials)
+            try:
+                trial = self._ask(trials)
+            except UpdateFinishedTrialError:
+                # It took so long to choose the values that another worker took this one for dead.
+                continue
             if trial is None or not self._surplus(trial.number):
+                self._mine |= {trial.number} if trial is not None else set()
                 return trial
             # Another worker has asked at the same moment.
             self.interrupt(trial, SURPLUS)
@@ -110,7 +128,9 @@ class Study:
         found = []
         trials = self.optuna.get_trials(deepcopy=False)
         for trial in trials:
-            if trial.state != TrialState.RUNNING or not (is_orphan(trial) or self._silent(trial)):
+            if trial.state != TrialState.RUNNING:
+                continue
+            if not (is_orphan(trial) or self._silent(trial) or self._unknown(trial)):
                 continue
             # Another worker may find it at the same moment.
             if self.interrupt(Trial(self.optuna, trial._trial_id), "its worker is gone"):
@@ -124,12 +144,17 @@ class Study:
         owner = trial.user_attrs.get(OWNER)
         if owner is None or owner["host"] == self._me["host"]:
             return False
-        beat, now = trial.user_attrs.get(BEAT), time.monotonic()
+        # While the storage did not answer, no sign of life could arrive.
+        beat, now = trial.user_attrs.get(BEAT), self.patience.clock()
         before, since = self._seen.get(trial.number, (None, now))
         if trial.number not in self._seen or before != beat:
             self._seen[trial.number] = (beat, now)
             return False
         return now - since > known.SILENCE
+
+    def _unknown(self, trial: FrozenTrial) -> bool:
+        """Whether a trial is signed by this worker, which never learned that its storage had made it."""
+        return trial.user_attrs.get(OWNER) == self._me and trial.number not in self._mine
 
     @property
     def others_run(self) -> bool:
@@ -192,11 +217,12 @@ class Study:
         """Write down how a trial ended; None if it was another's by then."""
         with suppress(UpdateFinishedTrialError):
             if error is not None:
-                trial.set_user_attr("error", redact.text(error))
+                trial.set_user_attr("error", _printable(redact.text(error)))
             if state == "complete":
-                return known.row_of(self._tell(trial, list(values)))
-            pruned = state == "pruned"
-            return known.row_of(self._tell(trial, state=TrialState.PRUNED if pruned else TrialState.FAIL))
+                ended = self._tell(trial, list(values))
+            else:
+                ended = self._tell(trial, state=TrialState.PRUNED if state == "pruned" else TrialState.FAIL)
+            return known.row_of(ended) if counts(ended) else None
         return None
 
     def report(self, trial: Trial, value: float, epoch: int) -> bool:
@@ -218,7 +244,8 @@ class Study:
     @property
     def rows(self) -> list[Row]:
         """The trials that have ended, by number; interrupted ones left out."""
-        return known.rows(self.optuna)
+        self.seen = known.rows(self.optuna)
+        return self.seen
 
     @property
     def best(self) -> list[Row]:
@@ -228,6 +255,12 @@ class Study:
     def best_of(self, found: Sequence[Row]) -> list[Row]:
         """The best of trials that were read already."""
         return known.best_of(found, self.optuna.directions)
+
+
+def _printable(text: str) -> str:
+    """The text with control characters and surrogates escaped: a report in UTF-8 cannot hold the latter."""
+    kept = (each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
+    return "".join(kept)
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

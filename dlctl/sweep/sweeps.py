@@ -136,6 +136,21 @@ def storage_of(sweep: Sweep, given: str | None = None) -> str:
     return storage.replace(":***@", "@")
 
 
+def refuse_deleted(sweep: Sweep) -> None:
+    """Tell that a study's file is gone, which an open one still lets be read and written.
+
+    Raises:
+        NotFoundError: it was deleted.
+    """
+    try:
+        storage_of(sweep)
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"{shown(sweep.storage.removeprefix('sqlite:///'))} was deleted while the search ran",
+            hint=f"its results are only in {shown(sweep.dir)} and above; no command can go on with the study",
+        ) from error
+
+
 def _read(folder: Path) -> Sweep | None:
     try:
         facts = json.loads((folder / FILE).read_text(encoding="utf-8"))

@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 from optuna.trial import Trial
 
-from dlctl.errors import DlctlError, Interrupted
+from dlctl.errors import DlctlError, Interrupted, RunFailed
 from dlctl.runs.stop import Stop
 from dlctl.sweep import ends
 from dlctl.sweep.job import Job
+from dlctl.sweep.patience import StorageLost
 from dlctl.sweep.plan import Plan
 from dlctl.sweep.study import Study
 from dlctl.sweep.trials import Row
@@ -45,6 +46,8 @@ class Running:
     value: float | None = None
     ended: dict[str, Any] | None = None
     stopping: bool = False
+    deadline: float | None = None
+    overdue: bool = False
     beaten: float = field(default_factory=time.monotonic)
 
 
@@ -92,6 +95,8 @@ class Worker:
         self._stop = stop
         self._meanwhile = meanwhile
         self._kills = ends.kills_for_memory()
+        self._clock = study.patience.clock
+        self._logged: set[str] = set()
 
     def run(self, argv: list[str]) -> None:
         """Run trials until there are enough, time is up or somebody asks to stop.
@@ -99,6 +104,7 @@ class Worker:
         Raises:
             Interrupted: a signal; the trials that ran are going to be tried again.
             ConfigError: the metric to optimize is not logged.
+            StorageLost: the storage has not answered for long; the trials that ran are tried again.
         """
         try:
             self._fill(argv)
@@ -108,9 +114,14 @@ class Worker:
                     break
                 self._wait()
                 self._beat()
+                self._stop_overdue()
                 self._watcher.tick(self._running)
             if self._stop.requested is not None:
                 raise Interrupted(self._stop.requested)
+        except StorageLost:
+            if self._stop.requested is not None:
+                raise Interrupted(self._stop.requested) from None
+            raise
         finally:
             self._end_all()
 
@@ -153,7 +164,16 @@ class Worker:
         # Nobody must be able to stop us between the process and our knowing of it.
         running.process = process
         self._running.append(running)
-        process.start()
+        try:
+            try:
+                process.start()
+            except (EOFError, ConnectionError):
+                process.start()  # the process that forks was killed: there is another one now
+        except (EOFError, OSError) as error:
+            raise RunFailed(
+                f"cannot start the process of trial {trial.number}: {type(error).__name__} {error}".rstrip(),
+                hint="the process that trials are forked from has died; its messages are above",
+            ) from error
         there.close()
 
     def _wait(self) -> None:
@@ -181,17 +201,32 @@ class Worker:
                 if not self._study.beat(each.trial):
                     each.process.terminate()
 
+    def _stop_overdue(self) -> None:
+        """Stop trials that have run for too long: with a signal, and if they go on with SIGKILL."""
+        now = self._clock()
+        for each in self._running:
+            if each.deadline is None or now < each.deadline:
+                continue
+            if each.overdue:
+                _kill(each)
+            else:
+                each.overdue = True
+                each.process.terminate()
+            each.deadline = now + _GRACE
+
     def _hear(self, running: Running) -> None:
         """Take what a trial has sent; its process may be gone in the middle of it."""
         try:
             while not running.pipe.closed and running.pipe.poll():
                 kind, what = running.pipe.recv()
-                if kind == "started":
+                if kind == "forked" and self._plan.trial_timeout is not None:
+                    running.deadline = self._clock() + self._plan.trial_timeout
+                elif kind == "started":
                     running.dir, running.started = what, time.monotonic()
                     self._study.begin(running.trial, what)
                 elif kind == "epoch":
                     self._epoch(running, **what)
-                else:
+                elif kind == "ended":
                     running.ended = what
         except (EOFError, OSError):
             running.pipe.close()
@@ -199,6 +234,7 @@ class Worker:
     def _epoch(self, running: Running, epoch: int, epochs: int, metrics: dict[str, float | None]) -> None:
         """Relay a metric to the pruner, and its answer to the trial."""
         running.epoch, running.epochs = epoch, epochs
+        self._logged |= metrics.keys()
         value = metrics.get(self._plan.metrics[0])
         prune = False
         if value is not None and math.isfinite(value):
@@ -211,15 +247,22 @@ class Worker:
         """The process of a trial is over: find out how, and tell the study."""
         running.process.join()
         # What it has started, loaders and ranks, goes with it.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(running.process.pid, signal.SIGKILL)
+        _kill(running)
         ended = running.ended or self._died(running)
-        if running.stopping and ended["status"] != "done":
+        if running.overdue and ended["status"] not in ("done", "pruned"):
+            reason = f"trial timed out after {self._plan.trial_timeout:g} s (--trial-timeout)"
+            ends.note(running.dir, "failed", reason, replaced=("running", "lost", "interrupted", "failed"))
+            self._end(running, "failed", error=reason)
+        elif self._stopped(running) and ended["status"] != "done":
             self._interrupt(running)
         elif ended["status"] == "done":
             self._complete(running, ended["metrics"])
         else:
             self._end(running, ended["status"], error=ended.get("error"))
+
+    def _stopped(self, running: Running) -> bool:
+        """Whether a trial was asked to stop, or got the signal that this process got too."""
+        return running.stopping or self._stop.requested is not None
 
     def _died(self, running: Running) -> dict[str, Any]:
         """How a process ended that could not say so itself."""
@@ -229,10 +272,14 @@ class Worker:
         return {"status": "failed", "error": reason}
 
     def _complete(self, running: Running, metrics: dict[str, float | None]) -> None:
-        absent = [name for name in self._plan.metrics if name not in metrics]
-        if absent:
-            self._end(running, "failed", error=f"the metric '{absent[0]}' was not logged")
-            raise ends.not_logged(absent[0], metrics)
+        missing = next((name for name in self._plan.metrics if name not in metrics), None)
+        if missing is not None:
+            first = missing not in self._logged and not self._study.rows
+            self._end(running, "failed", error=ends.missing_metric(missing, metrics))
+            if first and self._plan.space.numeric:
+                raise ends.not_logged(missing, metrics)
+            return
+        self._logged |= metrics.keys()
         values = [metrics[name] for name in self._plan.metrics]
         for name, value in zip(self._plan.metrics, values, strict=True):
             if value is None or not math.isfinite(value):
@@ -254,7 +301,9 @@ class Worker:
     def _interrupt(self, running: Running) -> None:
         self._running.remove(running)
         running.pipe.close()
-        self._study.interrupt(running.trial, "stopped")
+        # Where the storage does not answer, its next worker finds that this process is gone.
+        with suppress(StorageLost):
+            self._study.interrupt(running.trial, "stopped")
 
     def _end_all(self) -> None:
         """Stop all trials that still run; they will be tried again."""
@@ -267,11 +316,20 @@ class Worker:
         deadline = time.monotonic() + _GRACE
         try:
             while self._running and time.monotonic() < deadline and not self._stop.again:
-                self._wait()
+                with suppress(StorageLost):
+                    self._wait()
         finally:
             for each in [*self._running]:
-                with suppress(ProcessLookupError, AttributeError):
-                    each.process.kill()
+                _kill(each)
+                with suppress(AttributeError, AssertionError):
                     each.process.join(5)
                 ends.note(each.dir, "interrupted")
                 self._interrupt(each)
+
+
+def _kill(running: Running) -> None:
+    """Kill the process of a trial and all that it has started: loaders and ranks."""
+    with suppress(ProcessLookupError, PermissionError, AttributeError, TypeError):
+        os.killpg(running.process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError, AttributeError):
+        running.process.kill()  # not yet in a group of its own

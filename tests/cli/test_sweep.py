@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shlex
 import signal
 import sqlite3
 import time
@@ -107,16 +109,20 @@ def test_bare_sweep_searches_the_example_and_ends_with_the_best_trial(dlctl: Dlc
     ("kind", "reason"),
     [
         ("raises", "ValueError: a bad day"),
+        ("babbles", r"ValueError: \x1b[31mred \udcff é"),
         ("aborts", "its process was killed by SIGABRT"),
         ("killed", "its process was killed by SIGKILL"),
         ("leaves", "its process ended with exit code 3"),
         ("memory", "can't allocate memory"),
+        ("exits", "its process ended with exit code 0"),
         ("metric", "val/odd is nan"),
+        ("absent", "the metric 'val/odd' was not logged; logged were train/acc, train/loss, val/acc"),
     ],
 )
 def test_bad_trial_is_one_failed_trial(project: Dlctl, kind: str, reason: str) -> None:
     words = ("seed=1,2,3", trouble(kind), "--jobs", "2", *FAST)
-    words = (*words, "optimized_metric=val/odd") if kind == "metric" else words
+    late = kind in ("metric", "absent")
+    words = (*words, "optimized_metric=val/odd") if late else words
     result = project("sweep", *words, "--json", code=5)
     states = [trial["state"] for trial in result.json["trials"]]
     assert sorted(states) == ["complete", "complete", "failed"]
@@ -126,7 +132,68 @@ def test_bad_trial_is_one_failed_trial(project: Dlctl, kind: str, reason: str) -
     told = next(line for line in result.err.splitlines() if "failed" in line)
     assert reason in told
     shown = project("runs", "show", failed["run"], "--json").json
-    assert shown["status"] == ("done" if kind == "metric" else "failed")
+    assert shown["status"] == ("done" if late else "failed")
+
+
+def test_trial_without_one_of_several_metrics_is_one_failed_trial(project: Dlctl) -> None:
+    words = ("seed=1,2,3", trouble("absent"), "optimized_metric=[val/acc,val/odd]", *FAST)
+    result = project("sweep", *words, "--json", code=5)
+    trials = result.json["trials"]
+    assert [trial["state"] for trial in trials] == ["complete", "failed", "complete"]
+    assert "the metric 'val/odd' was not logged" in trials[1]["error"]
+    assert [trial["values"][1] for trial in trials if trial["values"]] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("choice", ["seed=2,1,3", "tags=[a],[b]"])
+def test_first_trial_without_the_metric_ends_a_search_of_numbers_only(project: Dlctl, choice: str) -> None:
+    more = () if choice.startswith("seed") else ("seed=2",)
+    words = (choice, *more, trouble("absent"), "optimized_metric=val/odd", *FAST, "--study", "s")
+    if more:
+        # The trials may run different code: each is tried.
+        trials = project("sweep", *words, "--json", code=5).json["trials"]
+        assert [trial["state"] for trial in trials] == ["failed", "failed"]
+        return
+    err = project("sweep", *words, code=3).err
+    assert "the metric 'val/odd' is logged nowhere: the first trial ended without it" in err
+    assert [trial["state"] for trial in project("study", "trials", "s", "--json").json["trials"]] == [
+        "failed"
+    ]
+    # Whoever knows better goes on.
+    again = err.splitlines()[-1].strip()
+    assert again.startswith("to try the others anyway: dlctl sweep ")
+    trials = project(*shlex.split(again.partition(": dlctl ")[2]), "--json", code=5).json["trials"]
+    assert [trial["state"] for trial in trials] == ["failed", "complete", "complete"]
+
+
+@pytest.mark.parametrize("kind", ["waits", "hangs", "computes"])
+def test_trial_that_takes_too_long_is_one_failed_trial(
+    project: Dlctl, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("dlctl.sweep.worker._GRACE", 1.0)
+    words = ("sweep", "seed=1,2,3", trouble(kind), "--trial-timeout", "3s", "--study", "s", *FAST, "--json")
+    report = project(*words, code=5).json
+    assert [trial["state"] for trial in report["trials"]] == ["complete", "failed", "complete"]
+    assert report["trials"][1]["error"] == "trial timed out after 3 s (--trial-timeout)"
+    shown = project("runs", "show", "s/1", "--json").json
+    assert (shown["status"], shown["error"]["message"]) == ("failed", report["trials"][1]["error"])
+    if kind != "waits":
+        pids = [int(word) for word in (project.root / "hanging").read_text().split()]
+        wait_for(lambda: not any(map(psutil.pid_exists, pids)), 5)
+    # It has failed, and is not tried again.
+    assert project(*words, code=5).json["trials"] == report["trials"]
+
+
+def test_check_knows_the_limits_of_time(dlctl: Dlctl) -> None:
+    file = dlctl.root / "configs/sweep.yaml"
+    file.parent.mkdir()
+    head = "defaults: [{sampler: tpe}, {pruner: median}]\n"
+    file.write_text(f"{head}timeout: 2h\ntrial_timeout: 90\n")
+    dlctl("check", "--all")
+    file.write_text(f"{head}timeout: 2h\ntrial_timeout: later\n")
+    err = dlctl("check", "--all", code=3).err
+    assert err.startswith("error: configs/sweep.yaml:3: invalid duration 'later'\n  trial_timeout: 2h, ")
+    file.write_text(f"{head}timeout: 2h\ntrial_timout: 3s\n")
+    assert "did you mean trial_timeout?" in dlctl("check", "--all", code=3).err
 
 
 def test_fail_fast_stops_at_the_first_failure(project: Dlctl) -> None:
@@ -222,6 +289,35 @@ def test_several_metrics_have_several_best_trials(dlctl: Dlctl) -> None:
     report = dlctl("sweep", *FAST, *words, "--sampler", "nsgaii", "--trials", "3", "--json").json
     assert all(len(trial["values"]) == 2 for trial in report["trials"])
     assert 1 <= len(report["best"]) <= 3
+
+
+def test_modules_with_loaders_of_unknown_length_are_searched(project: Dlctl) -> None:
+    words = (
+        "model._target_=tests.helpers.OwnLoaders",
+        "~data",
+        "model.optimizer.lr=0.01,0.0",
+        "--study",
+        "a b",
+    )
+    report = project("sweep", *words, *FAST, "--json").json
+    assert [trial["state"] for trial in report["trials"]] == ["complete", "complete"]
+    best = report["best"][0]
+    facts = project("eval", best["run"], "--split", "val", "--json", "trainer.limit_val_batches=2").json
+    assert [facts["metrics"]["val/acc"]] == best["values"]
+
+
+def test_search_whose_database_was_deleted_says_so(project: Dlctl) -> None:
+    file = project.root / "diary"
+    process = project.start("sweep", "seed=1,2", diary(file, 2.0), "--study", "s", *FAST)
+    wait_for(lambda: notes(file))
+    database = project.root / "logs/train/multiruns/s/study.db"
+    database.unlink()
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 4, err
+    assert "study.db was deleted while the search ran" in err
+    # What was found is reported none the less.
+    assert "complete" in out
+    assert len((database.parent / "trials.csv").read_text().splitlines()) == 3
 
 
 def test_searches_written_for_hydras_plugin_work_as_they_are(dlctl: Dlctl) -> None:
@@ -424,15 +520,20 @@ def test_two_signals_at_once_end_a_search_that_has_just_begun(project: Dlctl) ->
         (("model=mnist,mnits",), 3, "mnits"),
         (("seed=1,2", "optimized_metric=val/accc"), 3, "the metric 'val/accc' is logged nowhere"),
         (("seed=1,2", "data.batch_size=1,2,3", "--zip"), 3, "--zip needs lists of one length"),
-        (("seed=1,2", "--storage", "postgresql://me:hunter22@127.0.0.1:1/x"), 3, "cannot be reached"),
+        (("seed=1,2", "--storage", "postgresql://me:hunter22@127.0.0.1:1/x"), 4, "cannot be reached"),
         (("seed=1,2", "--sampler", "nope"), 3, "nope"),
-        (("seed=1,2", "--timeout", "soon"), 2, "'soon' is no time"),
+        (("seed=1,2", "--timeout", "soon"), 2, "invalid duration 'soon' for --timeout"),
+        (("seed=1,2", "--trial-timeout", "0s"), 2, "invalid duration '0s' for --trial-timeout"),
+        (("seed=1,2", "trial_timeout=later"), 2, "invalid duration 'later' for --trial-timeout"),
         (("seed=1,2", "--study", "../x"), 2, "cannot name a study"),
+        (("seed=1,2", "--study=-x"), 2, "'-x' cannot name a study"),
+        (("seed=1,2", "--study", "a\nb"), 2, "'a\\nb' cannot name a study"),
+        (("optimized_metric=val/loss,val/acc",), 2, "cannot differ between trials"),
         (("seed=1,2", "direction=[minimize,maximize]"), 3, "direction is"),
         (("seed=1,2", "direction=maximise"), 3, "did you mean maximize?"),
         (
             ("seed=1,2", "--dry-run", "--storage", "postgresql://me:hunter22@127.0.0.1:1/x"),
-            3,
+            4,
             "cannot be reached",
         ),
         (("seed=1,2", "--dry-run", "--storage", "sqlite:///nowhere/x.db"), 3, "cannot be reached"),
@@ -466,12 +567,17 @@ def test_metric_that_is_not_logged_is_told_after_the_first_trial(project: Dlctl)
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_signal_stops_the_trials_and_the_same_command_goes_on(project: Dlctl, name: str, code: int) -> None:
     file = project.root / "diary"
-    words = ("sweep", "seed=1,2,3,4", diary(file, 3.0), "--jobs", "2", *FAST)
+    words = ("sweep", "seed=1,2,3,4", diary(file, 3.0), "--jobs", "2", "data.num_workers=1", *FAST)
     process = project.start(*words, start_new_session=True)
     wait_for(lambda: len([line for line in notes(file) if line[0] == "start"]) >= 2)
-    process.send_signal(getattr(signal, name))
+    started = {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
+    assert len(started) >= 6  # a process that forks, a tracker, two trials, and the loaders of each
+    # To the whole process group, as a terminal and schedulers do.
+    os.killpg(process.pid, getattr(signal, name))
     _, err = process.communicate(timeout=150)
     assert process.returncode == code, err
+    assert "Traceback" not in err
+    wait_for(lambda: not any(map(psutil.pid_exists, started)), 10)
     assert f"{name} stopped the search in" in err
     assert err.splitlines()[-1].startswith("to go on: dlctl sweep seed=1,2,3,4")
     assert dlctl_states(project) == []

@@ -1,5 +1,7 @@
 """Which trial is next, where a command cannot show it: clocks, hosts, ranges."""
 
+from pathlib import Path
+
 import optuna
 import pytest
 
@@ -73,18 +75,29 @@ def test_trial_of_this_host_is_no_other_clocks_business(
         ("a=range(0.001,0.004,0.001)", [0.001, 0.002, 0.003]),
         ("a=range(1,10,4)", [1, 5, 9]),
         ("a=range(0.5,0.2,-0.1)", [0.5, 0.4, 0.3]),
-        ("a=true,1,null,[1,2]", [True, 1, None, "[1,2]"]),
+        ("a=true,null,[1,2]", [True, None, "[1,2]"]),
+        # Optuna takes these for one another.
+        ('a=true,1,1.0,"1",null', ["True", "1", "1.0", '"1"', "null"]),
     ],
 )
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("sampled", [False, True])
 def test_values_of_a_list_are_all_tried_as_they_were_written(
-    monkeypatch: pytest.MonkeyPatch, words: str, values: list[object]
+    tmp_path: Path, words: str, values: list[object], sampled: bool
 ) -> None:
-    space = spaces.space(parse([words], loader(Project.find())), zipped=False, sampled=False)
-    study = Study(optuna.create_study(), space, len(values))
-    tried = []
+    space = spaces.space(parse([words], loader(Project.find())), zipped=False, sampled=sampled)
+    # What is in memory never was written.
+    found = optuna.create_study(
+        storage=f"sqlite:///{tmp_path}/study.db", sampler=optuna.samplers.BruteForceSampler(seed=1)
+    )
+    study = Study(found, space, len(values))
+    tried: list[object] = []
     while trial := study.next():
-        tried.append(trial.params["a"])
-        study.finish(trial, "complete", [0.0])
+        row = study.finish(trial, "complete", [0.0])
+        assert row is not None
+        tried.append(row.params["a"])
+    if sampled:
+        tried.sort(key=values.index)
     assert [(type(each), each) for each in tried] == [(type(each), each) for each in values]
     high = next(iter(study._distributions.values()))
     if isinstance(high, optuna.distributions.FloatDistribution):
