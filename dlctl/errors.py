@@ -4,6 +4,7 @@ DlctlError                1   the run itself failed
 ├── RunFailed             1   training stopped: a loss that is no number, a full disk, an exception
 ├── UsageError            2   the command line itself is wrong
 ├── ConfigError           3   the config or a validated input is wrong
+│   ├── CheckpointMisfit      a checkpoint of another model or optimizer
 │   └── ConlluError           a fault in a treebank, which it names by line and rule
 ├── NotFoundError         4   a run, a checkpoint or a file is not there or cannot be read
 └── Faults                    several of the above at once; the exit code of the first
@@ -72,6 +73,10 @@ class ConfigError(DlctlError):
 
     exit_code = 3
     kind = "config"
+
+
+class CheckpointMisfit(ConfigError):
+    """A checkpoint does not fit what the config builds: another model, or another optimizer."""
 
 
 class Diagnostic(NamedTuple):

@@ -170,18 +170,19 @@ def _go_on(
     composed = reuse.over(saved, lines)
     composed.resolve(run.dir)
     for line in reuse.differences(saved, composed):
-        render.note(f"changed: {line}")
+        kept = " (the random state of the training goes on as it was)" if line.startswith("seed:") else ""
+        render.note(f"changed: {line}{kept}")
     if dry_run:
         _show(composed, run.dir, as_json)
         return
     state = _read_full(checkpoint, trust, run)
-    record.resume(run, composed if lines else None)
-    if done := _finished(composed, state):
-        render.note(f"{run.id} has been trained to its end ({done}): only the test is run")
-        render.note(f"to train more: {launch.resume_command(run)} {_longer(composed, state)}")
-    else:
-        render.note(f"going on with {run.id} from {shown(checkpoint)}")
-    _train(run, composed, checkpoint, trust=trust, as_json=as_json)
+    with record.resuming(run, composed if lines else None):
+        if done := _finished(composed, state):
+            render.note(f"{run.id} has been trained to its end ({done}): only the test is run")
+            render.note(f"to train more: {launch.resume_command(run)} {_longer(composed, state)}")
+        else:
+            render.note(f"going on with {run.id} from {shown(checkpoint)}")
+        _train(run, composed, checkpoint, trust=trust, as_json=as_json)
 
 
 def _read_full(checkpoint: Path, trust: bool, run: Run | None = None) -> "dict[str, Any]":

@@ -10,7 +10,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 
-from dlctl.errors import ConfigError
+from dlctl.errors import CheckpointMisfit
 
 Settings = dict[str, Any]
 State = dict[str, Any]
@@ -47,12 +47,12 @@ def refuse_other_optimizers(before: State, now: State) -> None:
     """Make sure that the state of the optimizers fits what the config asks for now.
 
     Raises:
-        ConfigError: other classes of optimizers or schedulers, or another number of them.
+        CheckpointMisfit: other classes of optimizers or schedulers, or another number of them.
     """
     for kind in ("optimizers", "schedulers"):
         old, new = ([each["class"] for each in state[kind]] for state in (before, now))
         if old != new:
-            raise ConfigError(
+            raise CheckpointMisfit(
                 f"the config has {_listed(new)} and the checkpoint holds the state of {_listed(old)}",
                 hint="a resumed training keeps its optimizers and schedulers: leave out that override, "
                 "or start a new run from the weights: --weights PATH",

@@ -16,7 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch.nn.parameter import is_lazy
 
-from dlctl.errors import ConfigError
+from dlctl.errors import CheckpointMisfit
 from dlctl.pipeline import checkpoints
 from dlctl.pipeline.lightning_adapter import callbacks_of
 from dlctl.project import shown
@@ -44,7 +44,7 @@ def guard(trainer: Trainer, run: Run, *, trust: bool = False) -> None:
     """Check and explain what a Trainer restores from checkpoints.
 
     - Names of parameters match whether or not the net was compiled when the checkpoint was written.
-    - Weights or optimizer states that do not fit are a ConfigError with names and shapes.
+    - Weights or optimizer states that do not fit are a CheckpointMisfit with names and shapes.
     - Callbacks get no path from a checkpoint that leads out of the run's directory, and a ModelCheckpoint
       gets nothing from the checkpoint of another run: it would delete, or call best, files of that run.
 
@@ -93,7 +93,7 @@ def _load_optimizers(about: _Guard, checkpoint: State) -> None:
         type(strategy).load_optimizer_state_dict(strategy, checkpoint)
     except (ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(
+        raise CheckpointMisfit(
             f"the optimizer state in {shown(about.path)} does not fit the model's optimizer: {reason}",
             hint="leave out the overrides of the model and its optimizer\n"
             f"a new training with the weights alone: dlctl train --weights {shown(about.path)}",
@@ -128,7 +128,7 @@ def is_misfit(error: RuntimeError) -> bool:
 
 def misfit(
     what: str, saved: Mapping[str, Any], module: LightningModule, error: RuntimeError, *, strict: bool = True
-) -> ConfigError:
+) -> CheckpointMisfit:
     """The error for weights that do not fit a model, with the names and shapes that differ.
 
     Args:
@@ -144,7 +144,7 @@ def misfit(
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     rest = [*found[1:_MOST_NAMES], *(["..."] if len(found) > _MOST_NAMES else [])]
     hint = "leave out the overrides of model.*, or name the checkpoint of such a model"
-    return ConfigError(
+    return CheckpointMisfit(
         f"{what} does not fit the model: {found[0] if found else error}{more}", hint="\n".join([*rest, hint])
     )
 

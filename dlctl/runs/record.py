@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from dlctl import redact
-from dlctl.errors import ConfigError, Interrupted, Pruned, RunFailed, disk_full
+from dlctl.errors import CheckpointMisfit, ConfigError, Interrupted, Pruned, RunFailed, disk_full
 from dlctl.project import Project, shown
 from dlctl.runs import git, lock, manifest, origin
 from dlctl.runs.manifest import Kind, Manifest, Status
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _VERSIONS = ("dlctl", "torch", "lightning", "torchmetrics", "hydra-core", "optuna", "numpy")
 # Names, below logs/, the run directories that lie elsewhere.
 ELSEWHERE = "elsewhere.txt"
+# What a resumed run with a changed config writes anew beside it.
+_REWRITTEN = ("config_resolved.yaml", "config_tree.log")
 
 
 @dataclass
@@ -194,25 +196,39 @@ def tags_of(config: Any) -> list[str]:
     return [tags] if isinstance(tags, str) else [str(tag) for tag in tags]
 
 
-def resume(run: Run, composed: "Composed | None" = None) -> None:
-    """Make this process the one that runs it.
+@contextmanager
+def resuming(run: Run, composed: "Composed | None" = None) -> Iterator[None]:
+    """Make this process the one that runs it; undone if its checkpoint turns out not to fit the config.
 
     Args:
         run: not running; signals are held from here on until `record` handles them.
         composed: its new config, if that has changed; the one before is kept beside it.
     """
     run.stop.hold()
+    before = run.manifest
+    texts = {file: file.read_bytes() for name in _REWRITTEN if (file := run.dir / name).is_file()}
     facts: dict[str, Any] = {"status": "running", "ended": None, "error": None, **process_identity()}
     # The checkpoints are going to be written again, and the run may be killed before it notes their hashes.
-    names = {which: name for which, name in run.manifest.checkpoints.items() if which != "sha256"}
+    names = {which: name for which, name in before.checkpoints.items() if which != "sha256"}
     facts["checkpoints"] = names
+    config, earlier = run.dir / ".hydra", None
     if composed is not None:
-        number = len(list(run.dir.glob(".hydra-*"))) + 1
-        own = origin.is_own(run.dir / ".hydra")
-        (run.dir / ".hydra").rename(run.dir / f".hydra-{number}")
+        earlier = run.dir / f".hydra-{len(list(run.dir.glob('.hydra-*'))) + 1}"
+        own = origin.is_own(config)
+        config.rename(earlier)
         _save(composed, run.dir, composed.public(run.dir), own)
         facts["overrides"] = list(composed.overrides)
     run.note(**facts)
+    try:
+        yield
+    except CheckpointMisfit:
+        if earlier is not None:
+            shutil.rmtree(config)
+            earlier.rename(config)
+        for file, text in texts.items():
+            file.write_bytes(text)
+        manifest.write(run.dir, before)
+        raise
 
 
 def _save(composed: "Composed", directory: Path, public: "DictConfig", own: bool) -> None:

@@ -223,6 +223,31 @@ def test_resume_honours_overrides_and_shows_what_changed(trained: Dlctl, example
     ]
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.optimizer._target_=torch.optim.Adagrad", "has Adagrad and the checkpoint holds"),
+        ("model.net.lin1_size=8", "does not fit the model"),
+    ],
+)
+def test_what_a_resumed_training_cannot_take_up_leaves_the_run_as_it_was(
+    dlctl: Dlctl, override: str, message: str
+) -> None:
+    dlctl.train("trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1")
+    directory = dlctl.run_dir()
+
+    def files() -> dict[Path, bytes]:
+        # All but the log, which tells of the attempt.
+        kept = [each for each in directory.rglob("*") if each.is_file() and each.suffix != ".log"]
+        return {each: each.read_bytes() for each in kept}
+
+    before = files()
+    refused = dlctl.train("--resume", "last", "trainer.max_epochs=2", override, code=3)
+    assert message in refused.err
+    assert files() == before
+    dlctl.train("--resume", "last", "trainer.max_epochs=2")
+
+
 def test_project_that_was_moved_still_resumes(
     dlctl: Dlctl, uninterrupted: dict[tuple[str, ...], Any]
 ) -> None:
