@@ -128,8 +128,17 @@ class Keeper(Callback):
             },
             "flags": module_state.flags(pl_module, modes),
             "gradients": module_state.gradients(pl_module) if accumulated else {},
-            "attributes": self._changed.state(pl_module) if self._changed else {"kept": {}, "lost": []},
+            "attributes": self._changed.state(self._owners(trainer))
+            if self._changed
+            else {"kept": {}, "lost": []},
         }
+
+    @staticmethod
+    def _owners(trainer: Trainer) -> dict[str, Any]:
+        """The objects whose attributes training may change."""
+        return module_state.owners_of(
+            trainer.lightning_module, lightning_adapter.datamodule_of(trainer), callbacks_of(trainer)
+        )
 
     @staticmethod
     def _generators(trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
@@ -219,7 +228,8 @@ class Keeper(Callback):
         module = trainer.lightning_module
         if self not in callbacks_of(trainer):
             return  # a tuner's own short training
-        self._changed = ChangedAttributes(module)
+        owners = self._owners(trainer)
+        self._changed = ChangedAttributes(owners)
         if self._resumed is None:
             return
         state = self._resumed
@@ -243,12 +253,14 @@ class Keeper(Callback):
         self._logged = state["logged"]
         module_state.restore_flags(module, state["flags"])
         module_state.restore_gradients(module, state["gradients"])
-        module_state.restore_attributes(module, state["attributes"]["kept"])
+        module_state.restore_attributes(owners, state["attributes"]["kept"], module.device)
         if lost := state["attributes"]["lost"]:
             log.warning(
-                f"{type(module).__name__} has changed attributes that a checkpoint cannot hold, and which "
-                f"start anew: {', '.join(lost)}"
+                f"training had changed attributes that a checkpoint cannot hold, and which start anew: "
+                f"{', '.join(lost)}"
             )
+        if trainer.world_size > 1:
+            log.warning("the random states of the other processes are not restored")
         generators = self._generators(trainer, module)
         if state["validating"]:
             self._begin = state["rng"]

@@ -14,6 +14,11 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
     return found
 
 
+def datamodule_of(trainer: Trainer) -> Any:
+    """The data module; None where the module brings its own loaders."""
+    return trainer.datamodule  # type: ignore[attr-defined]
+
+
 def training_loaders(trainer: Trainer) -> list[Any]:
     """The training loaders, in order; none before Lightning has them."""
     combined = trainer.fit_loop._combined_loader

@@ -1,62 +1,88 @@
-"""What training changes in a module that its ``state_dict`` does not hold."""
+"""What training changes in a module, its data module and callbacks that no ``state_dict`` holds."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from torch import Tensor, nn
 
 State = dict[str, Any]
 # What every module has: Lightning's and torch's own business.
-_COMMON = frozenset(vars(LightningModule())) | {"training"}
+_COMMON = frozenset(vars(LightningModule())) | frozenset(vars(LightningDataModule())) | {"training"}
+_SCALARS = (bool, int, float, complex, str, type(None))
+# Larger containers are data, and only their length is compared.
+_MOST_ITEMS = 100_000
 # More than this is data and not the state of a training, and would be copied at every checkpoint.
 _LARGEST = 2**26
 
 
 class ChangedAttributes:
-    """Finds the attributes of a module that its training changes: counters, lists of losses, moving averages.
+    """Finds the attributes of objects that training changes: counters, lists of losses, moving averages.
 
     Args:
-        module: as it is when training starts.
+        owners: the objects by name, as ``owners_of`` finds them, as they are when training starts.
     """
 
-    def __init__(self, module: LightningModule) -> None:
-        self._before = {name: _print_of(value) for name, value in _attributes(module).items()}
+    def __init__(self, owners: Mapping[str, Any]) -> None:
+        self._before = {name: _prints(owner) for name, owner in owners.items()}
         # Tensors are compared by identity, which would be given out again.
-        self._alive = [value for value in _attributes(module).values() if isinstance(value, Tensor)]
+        self._alive = [
+            value
+            for owner in owners.values()
+            for value in _attributes(owner).values()
+            if isinstance(value, Tensor)
+        ]
 
-    def state(self, module: LightningModule) -> State:
-        """The changed attributes that a checkpoint can hold, and the names of those that it cannot."""
-        kept: State = {}
+    def state(self, owners: Mapping[str, Any]) -> State:
+        """The changed attributes that a checkpoint can hold, by owner, and the names of the others."""
+        kept: dict[str, State] = {}
         lost: list[str] = []
-        for name, value in _attributes(module).items():
-            now = _print_of(value)
-            if name in self._before and self._before[name] == now:
-                continue
-            if _is_plain(value) and _size(value) <= _LARGEST:
-                kept[name] = _copied(value)
-            elif _has_state(value) or isinstance(value, Tensor | list | tuple | set | dict | deque):
-                lost.append(f"{name} ({type(value).__name__})")
+        for owner_name, owner in owners.items():
+            before = self._before.get(owner_name, {})
+            for name, value in _attributes(owner).items():
+                if name in before and before[name] == _print_of(value):
+                    continue
+                if _is_plain(value) and _size(value) <= _LARGEST:
+                    kept.setdefault(owner_name, {})[name] = _copied(value)
+                elif _has_state(value) or isinstance(value, Tensor | list | tuple | set | dict | deque):
+                    lost.append(f"{type(owner).__name__}.{name} ({type(value).__name__})")
         return {"kept": kept, "lost": lost}
 
 
-def restore_attributes(module: LightningModule, kept: State) -> None:
+def owners_of(module: LightningModule, datamodule: Any, callbacks: Sequence[Callback]) -> dict[str, Any]:
+    """The objects whose changed attributes are kept: what somebody wrote without a ``state_dict``."""
+    found: dict[str, Any] = {"model": module}
+    if datamodule is not None and type(datamodule).state_dict is LightningDataModule.state_dict:
+        found["data"] = datamodule
+    for callback in callbacks:
+        foreign = type(callback).__module__.partition(".")[0] not in ("lightning", "dlctl")
+        if foreign and type(callback).state_dict is Callback.state_dict:
+            found[f"callback {callback.state_key}"] = callback
+    return found
+
+
+def restore_attributes(owners: Mapping[str, Any], kept: Mapping[str, State], device: torch.device) -> None:
     """Set attributes as they were; containers stay the objects that they are, others may hold them."""
-    for name, value in kept.items():
-        there = getattr(module, name, None)
-        value = _copied(value, module.device)
-        if isinstance(there, list) and isinstance(value, list):
-            there[:] = value
-        elif isinstance(there, deque) and isinstance(value, list):
-            there.clear()
-            there.extend(value)
-        elif isinstance(there, set | dict) and isinstance(value, set if isinstance(there, set) else dict):
-            there.clear()
-            there.update(value)
-        else:
-            setattr(module, name, value)
+    for owner_name, values in kept.items():
+        if owner_name in owners and isinstance(values, dict):
+            for name, value in values.items():
+                _restore(owners[owner_name], name, _copied(value, device))
+
+
+def _restore(owner: Any, name: str, value: Any) -> None:
+    there = getattr(owner, name, None)
+    if isinstance(there, list) and isinstance(value, list):
+        there[:] = value
+    elif isinstance(there, deque) and isinstance(value, list):
+        there.clear()
+        there.extend(value)
+    elif isinstance(there, set | dict) and isinstance(value, set if isinstance(there, set) else dict):
+        there.clear()
+        there.update(value)
+    else:
+        setattr(owner, name, value)
 
 
 def flags(module: LightningModule, modes: Mapping[str, bool] | None = None) -> State:
@@ -97,12 +123,20 @@ def restore_gradients(module: LightningModule, saved: Mapping[str, Tensor]) -> N
             parameter.grad = saved[name].to(parameter.device, parameter.dtype)
 
 
-def _attributes(module: LightningModule) -> State:
-    return {
+def _prints(owner: Any) -> State:
+    return {name: _print_of(value) for name, value in _attributes(owner).items()}
+
+
+def _attributes(owner: Any) -> State:
+    found = {
         name: value
-        for name, value in vars(module).items()
+        for name, value in vars(owner).items()
         if name not in _COMMON and not isinstance(value, nn.Module | nn.Parameter)
     }
+    if isinstance(owner, LightningDataModule):
+        # All else of it is data.
+        return {name: value for name, value in found.items() if type(value) in _SCALARS}
+    return found
 
 
 def _is_plain(value: Any) -> bool:
@@ -112,7 +146,7 @@ def _is_plain(value: Any) -> bool:
         return all(_is_plain(item) for pair in value.items() for item in pair)
     if isinstance(value, list | tuple | set | deque):
         return all(map(_is_plain, value))
-    return value is None or type(value) in (bool, int, float, complex, str)
+    return type(value) in _SCALARS
 
 
 def _size(value: Any) -> int:
@@ -150,13 +184,15 @@ def _print_of(value: Any, depth: int = 3) -> Any:
     """Something that differs when a value has changed."""
     if isinstance(value, Tensor):
         return id(value), value._version
+    if isinstance(value, dict | list | tuple | set | deque) and len(value) > _MOST_ITEMS:
+        return id(value), len(value)
     if isinstance(value, dict):
         return (
             [(str(key), _print_of(item, depth - 1)) for key, item in value.items()] if depth else len(value)
         )
     if isinstance(value, list | tuple | set | deque):
         return [_print_of(item, depth - 1) for item in value] if depth else len(value)
-    if type(value) in (bool, int, float, complex, str, type(None)):
+    if type(value) in _SCALARS:
         # NaN equals nothing, itself included.
         return repr(value)
     if _has_state(value) and depth:

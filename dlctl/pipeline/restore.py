@@ -216,13 +216,17 @@ def _hold_paths(about: _Guard, checkpoint: State) -> None:
 
 
 def _hold_attributes(carried: State) -> None:
-    """Take out the paths that another run's module kept in its attributes: this one might write there."""
+    """Take out the paths that another run kept in attributes of its objects: this one might write there."""
     resumed = carried.get("resume")
     attributes = resumed.get("attributes") if isinstance(resumed, dict) else None
     kept = attributes.get("kept") if isinstance(attributes, dict) else None
     if isinstance(kept, dict) and isinstance(attributes, dict):
-        with_paths = [name for name, value in kept.items() if next(_paths(value), None) is not None]
-        attributes["kept"] = {name: value for name, value in kept.items() if name not in with_paths}
+        with_paths = []
+        for values in filter(lambda each: isinstance(each, dict), kept.values()):
+            found = [name for name, value in values.items() if next(_paths(value), None) is not None]
+            for name in found:
+                del values[name]
+            with_paths += found
         if with_paths:
             names = listed(with_paths)
             log.warning(f"the checkpoint's values of {names} name files of another run: they are not used")

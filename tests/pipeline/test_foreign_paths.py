@@ -134,7 +134,7 @@ def test_paths_in_attributes_of_a_module_are_not_taken_over(toy: Dlctl, victim: 
     words = ("train", *TOY, "model._target_=src.notes.Notes", "test=false")
     toy(*words)
     state = torch.load(last_checkpoint(toy), weights_only=True)
-    state["dlctl"]["resume"]["attributes"]["kept"]["file"] = str(victim / "thesis.txt")
+    state["dlctl"]["resume"]["attributes"]["kept"]["model"]["file"] = str(victim / "thesis.txt")
     torch.save(state, toy.root / "stranger.ckpt")
     result = toy(*words, "--ckpt", "stranger.ckpt", "trainer.max_epochs=3")
     assert "the checkpoint's values of file name files of another run: they are not used" in result.err

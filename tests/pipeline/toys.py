@@ -68,6 +68,7 @@ OPTIMIZATIONS: dict[str, dict[str, Any]] = {
     },
     "finetuning": {"callbacks": {"thaw": {"_target_": "tests.pipeline.toys.Thaw"}}},
     "thawing itself": {"model": {"_target_": "tests.pipeline.toys.SelfThawing"}},
+    "warming up": {"callbacks": {"warm_up": {"_target_": "tests.pipeline.toys.WarmUp"}}},
     "number of steps": {"trainer": {"max_steps": 33, "max_epochs": -1}},
     "validation within epochs": {"trainer": {"val_check_interval": 5}},
 }
@@ -186,6 +187,7 @@ class Data(LightningDataModule):
     def __init__(self, kind: str = "plain", workers: int = 0, batch_size: int = BATCH) -> None:
         super().__init__()
         self.kind, self.workers, self.batch_size = kind, workers, batch_size
+        self.level = 0
 
     def train_dataloader(self) -> Any:
         number = BATCHES * BATCH
@@ -326,6 +328,27 @@ class Halve(Callback):
                 group["lr"] /= 2
 
 
+class WarmUp(Callback):
+    """Counts steps and epochs in attributes of its own and of the data module, without a ``state_dict``."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.losses: list[float] = []
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        self.steps += 1
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = 0.05 * min(1.0, self.steps / 30)
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.losses.append(float(outputs["loss"]))
+
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+        trainer.datamodule.level += 1
+        module.log("level", float(trainer.datamodule.level))
+        module.log("losses", sum(self.losses))
+
+
 class Killed(BaseException):
     """Ends a training as a kill would: nothing more is saved."""
 
@@ -410,6 +433,7 @@ def fit(directory: Path, cfg: Any, checkpoint: Path | None = None) -> dict[str, 
 
     directory.mkdir(parents=True, exist_ok=True)
     facts = Manifest("toy", "train", "train", "running", [], [], manifest.now())
+    manifest.write(directory, facts)
     run = Run(directory, facts)
     Diary.found = {}
     with run.stop:
