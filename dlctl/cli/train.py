@@ -164,9 +164,9 @@ def _go_on(
     checkpoint = named or run.checkpoint("last") or run.checkpoint("best")
     if checkpoint is None:
         raise NotFoundError(f"{run.id} has no checkpoint to go on from", hint=launch.start_again(run))
+    saved = load(project, run.dir / ".hydra")
     if not (trust or origin.is_own(run.dir / ".hydra")):
         raise origin.foreign(shown(run.dir))
-    saved = load(project, run.dir / ".hydra")
     composed = reuse.over(saved, lines)
     composed.resolve(run.dir)
     for line in reuse.differences(saved, composed):

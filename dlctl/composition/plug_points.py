@@ -98,7 +98,7 @@ def derives(target: str, needed: tuple[str, ...]) -> bool | None:
 def _derives(module: source.Module, node: ast.ClassDef, needed: tuple[str, ...], depth: int) -> bool | None:
     if node.name in needed and module.name.startswith(_HOMES):
         return True
-    known = depth > 0 and not node.decorator_list
+    known = depth > 0 and not node.decorator_list and not _makes_others(node)
     for base in node.bases:
         base = base.value if isinstance(base, ast.Subscript) else base
         found = source.follow(module, base, source.DEPTH)
@@ -110,6 +110,12 @@ def _derives(module: source.Module, node: ast.ClassDef, needed: tuple[str, ...],
         else:
             known = known and isinstance(base, ast.Name) and hasattr(builtins, base.id)
     return False if known else None
+
+
+def _makes_others(node: ast.ClassDef) -> bool:
+    """Whether calling a class may give an object of another."""
+    own_new = any(isinstance(each, ast.FunctionDef) and each.name == "__new__" for each in node.body)
+    return own_new or any(ast.unparse(each.value).rpartition(".")[2] != "ABCMeta" for each in node.keywords)
 
 
 def _or(names: tuple[str, ...]) -> str:

@@ -128,8 +128,7 @@ class Stop:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() != self._owner:
-            _handle_in_child(signum)
-            return
+            return  # ^C in a process that was forked
         first = self.requested is None
         if first:
             self.requested, self._when = signum, time.monotonic()
@@ -191,12 +190,16 @@ def _cannot_raise(frame: FrameType | None) -> bool:
     return False
 
 
-def _handle_in_child(signum: int) -> None:
-    """In a process that was forked, and inherited the handler.
+def _leave_to_parent() -> None:
+    """In a process that was forked: what ends processes ends this one, so that a pool can terminate it.
 
-    ^C reaches a whole group: the parent decides what becomes of it. Anything else does what it does
-    by default, so that a pool can still terminate its processes.
+    Not by a handler: a signal that comes just before the process waits for a lock would be handled after
+    that. ^C reaches a whole group, and the parent decides what becomes of it.
     """
-    if signum != signal.SIGINT:
-        signal.signal(signum, signal.SIG_DFL)
-        os.kill(os.getpid(), signum)
+    for signum in set(SIGNALS) - {signal.SIGINT}:
+        if isinstance(getattr(signal.getsignal(signum), "__self__", None), Stop):
+            with suppress(ValueError):
+                signal.signal(signum, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

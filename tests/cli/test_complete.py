@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
 from typing import Any
+from zipfile import ZipFile
 
 import pexpect
 import pytest
@@ -45,7 +46,8 @@ def run_dir(root: Path, name: str, kind: str = "train", *overrides: str, **facts
     """A run as it looks from outside, with a checkpoint."""
     folder = root / "logs" / kind / "runs" / name
     (folder / "checkpoints").mkdir(parents=True)
-    (folder / "checkpoints" / "last.ckpt").touch()
+    with ZipFile(folder / "checkpoints" / "last.ckpt", "w") as archive:
+        archive.writestr("last/data.pkl", b"optimizer_states")
     compose(Project.find(root), "train", overrides).save(folder / ".hydra")
     started = f"2024-01-01T00:00:{name[-2:]}+00:00"
     known = {"status": "done", "argv": [], "overrides": list(overrides), "started": started, "task": kind}

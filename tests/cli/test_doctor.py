@@ -151,7 +151,7 @@ def test_search_path_has_the_order_that_hydra_goes_by(dlctl: Dlctl, healthy: dic
     used = [
         Path(each.path).name.replace("hydra.conf", "conf")
         for each in sources
-        if each.path and each.scheme() != "plugin"
+        if each.scheme() in ("file", "pkg")
     ]
     told = dlctl("doctor", "--json").json["config_path"]
     assert [Path(each["path"]).name for each in told] == used

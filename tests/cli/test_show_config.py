@@ -429,6 +429,6 @@ def test_braces_of_an_argument_do_not_hide_what_is_pointed_at(dlctl: Dlctl, valu
     text = f"# @package _global_\nmine: '{value}'\nenv: '${{oc.env:NOT_SET,{{a: {{b: 1}}}}}}'\n"
     (dlctl.root / "configs/experiment/mine.yaml").write_text(text)
     shown = dlctl("show-config", "--exp", "mine", "--origin").out
-    inner = "seed (dlctl:train.yaml:41), " if "seed" in value else ""
+    inner = "seed (dlctl:train.yaml:46), " if "seed" in value else ""
     assert f"configs/experiment/mine.yaml:2 -> {inner}{value[2:-1]}" in shown
     assert "configs/experiment/mine.yaml:3 -> $NOT_SET = " in shown

@@ -33,6 +33,7 @@ def test_run_directory_tells_everything(trained: Dlctl, example: dict[str, Any])
         ".hydra/config.yaml",
         ".hydra/hydra.yaml",
         ".hydra/overrides.yaml",
+        ".lock",
         "config_resolved.yaml",
         "config_tree.log",
         "run.json",

@@ -193,7 +193,7 @@ def test_key_that_no_likely_option_has_is_told_beside_the_misspelt_option(dlctl:
         ("+task_name.x=3",
          "'task_name' is a value and no section to add to (= train, set in dlctl:train.yaml:28)\n"
          "  to replace it by a section: ++task_name.x=3\n"),
-        ("seed.x=3", "unknown key 'seed.x'\n  did you mean 'seed' (= null, set in dlctl:train.yaml:41)?\n"),
+        ("seed.x=3", "unknown key 'seed.x'\n  did you mean 'seed' (= null, set in dlctl:train.yaml:46)?\n"),
     ],
 )  # fmt: skip
 def test_advice_is_right(dlctl: Dlctl, override: str, said: str) -> None:

@@ -13,10 +13,9 @@ from torch.nn import functional
 from torchmetrics import Metric
 
 from dlctl.data.conllu_datamodule import SAMPLE, Batch, ConlluDataModule
-from dlctl.errors import ConfigError
 from dlctl.models.components.tagger_net import TaggerNet
 from dlctl.models.tagger_module import TaggerLitModule, TokenAccuracy
-from dlctl.pipeline import checkpoints
+from dlctl.pipeline import restore
 
 CONFIG = Path(__file__).parents[2] / "configs" / "model" / "tagger.yaml"
 ADAM = partial(torch.optim.AdamW, lr=0.01)
@@ -120,14 +119,13 @@ def test_words_are_taken_for_unknown_in_training_only() -> None:
 def test_a_new_network_takes_its_sizes_from_a_checkpoint_and_refuses_other_layers() -> None:
     saved = TaggerLitModule(net(), ADAM).state_dict()
     fresh = TaggerLitModule(TaggerNet(**SIZES), ADAM)
-    checkpoints.fits({"state_dict": saved}, fresh, Path("x.ckpt"))
     fresh.load_state_dict(saved)
     assert all(torch.equal(saved[name], value) for name, value in fresh.state_dict().items())
     other = TaggerLitModule(TaggerNet(**{**SIZES, "hidden_size": 9}), ADAM)
-    with pytest.raises(
-        ConfigError, match=r"x\.ckpt does not fit the model: net.sentence.weight_ih_l0 is \[28, 18\]"
-    ):
-        checkpoints.fits({"state_dict": saved}, other, Path("x.ckpt"))
+    with pytest.raises(RuntimeError) as error:
+        other.load_state_dict(saved)
+    told = str(restore.misfit("x.ckpt", saved, other, error.value))
+    assert told.startswith("x.ckpt does not fit the model: net.sentence.weight_ih_l0 is [28, 18]")
 
 
 # Training
