@@ -336,6 +336,7 @@ def test_of_two_that_resume_a_run_at_once_one_is_refused(
     dlctl.train(*SMALL, stop("SIGINT", "train", 1, 4), code=130)
     directory = dlctl.run_dir()
     words = ("train", "--resume", directory.name, "~callbacks.stop", "--json", *QUIET)
+    cwd_on_path(dlctl)
     both = [dlctl.start(*words) for _ in range(2)]
     ends = {each.returncode: (each, *out) for each in both for out in [each.communicate(timeout=240)]}
     assert set(ends) == {0, 2}

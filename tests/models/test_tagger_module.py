@@ -125,7 +125,7 @@ def test_a_new_network_takes_its_sizes_from_a_checkpoint_and_refuses_other_layer
     with pytest.raises(RuntimeError) as error:
         other.load_state_dict(saved)
     told = str(restore.misfit("x.ckpt", saved, other, error.value))
-    assert told.startswith("x.ckpt does not fit the model: net.sentence.weight_ih_l0 is [28, 18]")
+    assert told.startswith("x.ckpt does not fit the model: net.tags.weight is [16, 14]")
 
 
 # Training
