@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from tests.conftest import QUIET, Dlctl
 
@@ -153,3 +154,16 @@ def test_truncated_best_checkpoint_of_a_run(trained: Dlctl) -> None:
     best.write_bytes(best.read_bytes()[:5000])
     result = trained("eval", "last", *QUIET, code=4)
     assert f"cannot read the checkpoint {best.relative_to(trained.root)}: it is cut short" in result.err
+
+
+def test_checkpoint_loads_in_a_notebook_when_the_network_is_given(trained: Dlctl) -> None:
+    from hydra.utils import instantiate
+
+    from dlctl.models.mnist_module import MNISTLitModule
+
+    file = trained.run_dir() / "checkpoints/last.ckpt"
+    saved = torch.load(file, weights_only=True)
+    config = yaml.safe_load(saved["dlctl"]["config"])["model"]
+    net, optimizer = instantiate(config["net"]), instantiate(config["optimizer"])
+    module = MNISTLitModule.load_from_checkpoint(file, net=net, optimizer=optimizer)
+    assert all(torch.equal(saved["state_dict"][name], value) for name, value in module.state_dict().items())
