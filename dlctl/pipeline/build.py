@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.callbacks.progress.progress_bar import ProgressBar as LightningProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import MixedPrecision, Precision
@@ -140,6 +141,7 @@ def trainer(
     own = any(isinstance(each, CheckpointIO) for each in plugins)
     if not own and not any(name in strategy for name in _SHARDING):
         plugins.append(AtomicCheckpointIO(trust))
+    _refuse_switched_off(cfg, callbacks)
     lean.no_driver_checks()
     lean.skip_idle_hooks(callbacks)
     more: dict[str, Any] = {"callbacks": callbacks, "logger": loggers or False, "plugins": plugins}
@@ -152,6 +154,24 @@ def trainer(
         # of float16, where they cannot, and refuses both.
         precision.clip_gradients = MethodType(Precision.clip_gradients, precision)  # type: ignore[method-assign]
     return built
+
+
+def _refuse_switched_off(cfg: DictConfig, callbacks: list[Callback]) -> None:
+    """Name the callback that the Trainer does not accept beside ``enable_...: false``."""
+    switches = {
+        "enable_progress_bar": (LightningProgressBar, "ProgressBar"),
+        "enable_checkpointing": (Checkpoint, "Checkpoint"),
+    }
+    for switch, (kind, word) in switches.items():
+        off = OmegaConf.select(cfg, f"trainer.{switch}") is False
+        if off and any(isinstance(each, kind) for each in callbacks):
+            nodes = target_nodes(cfg.get("callbacks"), "callbacks")
+            keys = [key for key, node in nodes.items() if word in str(node._target_).rpartition(".")[2]]
+            raise ConfigError(
+                f"'trainer.{switch}' is false, and there is a callback that it excludes",
+                hint=f"leave that out too: {' '.join(f'{key}=null' for key in keys or ['callbacks'])}",
+                key=f"trainer.{switch}",
+            )
 
 
 def _plugins(config: Any) -> list[Any]:
