@@ -21,7 +21,7 @@ from dlctl.errors import ConfigError, DlctlError, chain
 from dlctl.extras import EXTRAS
 from dlctl.pipeline import lean
 from dlctl.pipeline.checkpoints import AtomicCheckpointIO, keep_last
-from dlctl.utils.exception_text import one_line
+from dlctl.utils.exception_text import advice, one_line
 from dlctl.utils.instantiators import (
     instantiate_callbacks,
     instantiate_loggers,
@@ -219,7 +219,7 @@ def _not_built(key: str, error: Exception) -> DlctlError:
         # Lightning's loggers name what they need in their text only.
         named = re.search(r"Requirement '(\w+)", str(cause))
         absent = named[1] if named else (cause.name or "").partition(".")[0]
-    hint = f"look at {where}._target_ and its arguments"
+    hint = advice(cause) or f"look at {where}._target_ and its arguments"
     if absent in EXTRAS:
         hint = f"pip install 'dlctl[{EXTRAS[absent]}]'"
     elif absent:

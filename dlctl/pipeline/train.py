@@ -155,7 +155,7 @@ def _configured_wrong(error: BaseException) -> ConfigError | None:
     if not isinstance(error, MisconfigurationException):
         return None
     hint = advice(error) or "look at trainer and callbacks"
-    return ConfigError(" ".join(str(error).split()), hint=hint)
+    return ConfigError(" ".join(str(error).partition("HINT:")[0].split()), hint=hint)
 
 
 def _test(

@@ -11,6 +11,8 @@ _DEEPEST = 2  # causes that are told: they can lead back to where they came from
 _TRACEBACK = re.compile(r"^\s*(Original )?Traceback \(most recent call last\):")
 _VALIDATION = re.compile(r"\d+ validation errors? for ")
 
+# What Lightning's messages end with.
+_HINT = "HINT:"
 # What an exception says -> what to do.
 _ADVICE = (
     (
@@ -52,6 +54,8 @@ def one_line(error: BaseException, _depth: int = 0) -> str:
     told = _in_traceback(text) or _informative([line.strip() for line in text.splitlines() if line.strip()])
     if isinstance(error, subprocess.CalledProcessError) and (said := _last_line(error.stderr)):
         told = f"{told} {said}"
+    # Lightning's own hint stands where dlctl's does, below.
+    told = told.partition(_HINT)[0].rstrip()
     told = told if len(told) <= _LONGEST else f"{told[:_LONGEST]}…"
     whole = f"{name}: {told}" if told else name
     cause = error.__cause__
@@ -61,12 +65,14 @@ def one_line(error: BaseException, _depth: int = 0) -> str:
 
 
 def advice(error: BaseException) -> str | None:
-    """What to do about an exception that many meet; None for others."""
-    for each in chain(error):
+    """What to do about an exception that many meet, else the hint in its own text; None if there is none."""
+    texts = [_text(each) for each in chain(error)]
+    for text in texts:
         for pattern, hint in _ADVICE:
-            if found := re.search(pattern, _text(each)):
+            if found := re.search(pattern, text):
                 return hint.format(*found.groups())
-    return None
+    hints = [" ".join(text.partition(_HINT)[2].split()) for text in texts]
+    return next(filter(None, hints), None)
 
 
 def _text(error: BaseException) -> str:

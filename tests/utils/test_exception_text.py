@@ -106,3 +106,12 @@ def test_common_exceptions_are_advised_and_others_are_not() -> None:
     assert manual is not None
     assert manual.startswith("trainer.gradient_clip_val=null")
     assert "num_workers" in (advice(AttributeError("Can't pickle local object 'f.<locals>.<lambda>'")) or "")
+
+
+def test_a_hint_in_the_text_is_told_once_and_gives_way_to_better_advice() -> None:
+    error = RuntimeError("could not find the key 'val/x'. HINT: Did you call `log('val/x', value)`?")
+    assert one_line(error) == "RuntimeError: could not find the key 'val/x'."
+    assert advice(error) == "Did you call `log('val/x', value)`?"
+    clipped = ValueError("Automatic gradient clipping is not supported for manual optimization. HINT: other")
+    assert "other" not in one_line(clipped)
+    assert str(advice(clipped)).startswith("trainer.gradient_clip_val=null")
