@@ -8,10 +8,13 @@ from typing import Any
 
 # Whole words between underscores, so that neither PATH nor KEYBOARD is one. PWD is a folder by itself.
 _SECRET_NAME = re.compile(
-    r"(^|_)(\w*KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PW|PAT|CREDENTIAL|AUTH|PRIVATE)S?($|_)"
-    r"|(?<!^OLD)_PWD$",
+    r"(^|_)\w*(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?($|_)"
+    r"|(^|_)(PASS|PW|PAT|AUTH|PRIVATE)($|_)|(?<!^OLD)_PWD$",
     re.IGNORECASE,
 )
+# Within a name these may be about something else: AUTH_METHOD=adaptive, PRIVATE_DATA=/data/x.
+_DOUBTFUL_NAME = re.compile(r"(^|_)(PASS|PW|PAT|AUTH|PRIVATE)_", re.IGNORECASE)
+_WORD_OR_PATH = re.compile(r"[A-Za-z]?[a-z]*([_-][a-z]+)*|[/~.][\w./-]*")
 # A password may hold anything but white space and quotes. What begins with a port is none.
 _URL_PASSWORD = re.compile(
     r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@'\"]*):(?!\$\{|\d+(?:[/?#]|$))(?:(?!://)[^\s'\"])+@", re.IGNORECASE
@@ -40,8 +43,13 @@ def text(value: str) -> str:
 
 def _secrets() -> list[tuple[str, str]]:
     """The environment's secrets, each by name, in the forms in which they can appear; longest first."""
-    found = os.environ.items()
-    secrets = [(name, value) for name, value in found if len(value) >= _SHORTEST and is_secret_name(name)]
+    secrets = [
+        (name, value)
+        for name, value in os.environ.items()
+        if len(value) >= _SHORTEST
+        and is_secret_name(name)
+        and not (_DOUBTFUL_NAME.search(name) and _WORD_OR_PATH.fullmatch(value))
+    ]
     forms = {(name, form) for name, value in secrets for form in _forms(value)}
     return sorted(forms, key=lambda each: (-len(each[1]), each))
 

@@ -37,6 +37,10 @@ def _dumper() -> Any:
 _MOST_VALUES = 500_000
 
 
+# Stands among the ids of nodes once one of them is met again.
+_ALIASED = -1
+
+
 class TooManyValues(yaml.MarkedYAMLError):
     """Aliases that stand for more values than a config can have, or for themselves."""
 
@@ -92,13 +96,14 @@ def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
             raise TooManyValues(
                 problem="an alias stands for what it is part of", problem_mark=node.start_mark
             )
+        known[_ALIASED] = 1
         return known[id(node)]
     known[id(node)] = 0
     inner = (
         node.value if isinstance(node, yaml.SequenceNode) else [each for pair in node.value for each in pair]
     )
     count = 1 + sum(_expanded(each, known) for each in inner)
-    if count > _MOST_VALUES:
+    if count > _MOST_VALUES and _ALIASED in known:
         problem = f"its aliases stand for more than {_MOST_VALUES} values"
         raise TooManyValues(problem=problem, problem_mark=node.start_mark)
     known[id(node)] = count

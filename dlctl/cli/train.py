@@ -170,12 +170,18 @@ def _go_on(
     composed = reuse.over(saved, lines)
     composed.resolve(run.dir)
     for line in reuse.differences(saved, composed):
+        if line.startswith(("weights_path:", "weights_partial:", "ckpt_path:")):
+            raise UsageError(
+                f"{line.partition(':')[0]} has no effect on a run that is resumed",
+                hint="it says from what a new run starts: leave it out",
+            )
         kept = " (the random state of the training goes on as it was)" if line.startswith("seed:") else ""
         render.note(f"changed: {line}{kept}")
     if dry_run:
         _show(composed, run.dir, as_json)
         return
     state = _read_full(checkpoint, trust, run)
+    _refuse_unusable(run, composed, checkpoint, state, named)
     with record.resuming(run, composed if lines else None):
         if done := _finished(composed, state):
             render.note(f"{run.id} has been trained to its end ({done}): only the test is run")
@@ -183,6 +189,28 @@ def _go_on(
         else:
             render.note(f"going on with {run.id} from {shown(checkpoint)}")
         _train(run, composed, checkpoint, trust=trust, as_json=as_json)
+
+
+def _refuse_unusable(
+    run: Run, composed: "Composed", checkpoint: Path, state: "dict[str, Any]", named: Path | None
+) -> None:
+    """Refuse to go on where that would not be going on with this run."""
+    from dlctl.pipeline import checkpoints
+
+    carried = state.get("dlctl")
+    writer = carried.get("run") if isinstance(carried, dict) else None
+    if named is None and writer not in (None, run.id):
+        raise NotFoundError(
+            f"{shown(checkpoint)} was written by another run, {writer}, in the place of that of {run.id}",
+            hint="give each run a folder of its own for its checkpoints",
+        )
+    trained, (epochs, _) = checkpoints.epochs_trained(state) or 0, _limits(composed)
+    if composed.full.get("train", True) and epochs is not None and -1 < epochs < trained:
+        raise ConfigError(
+            f"{run.id} has been trained for {trained} epochs, and trainer.max_epochs is {epochs}",
+            hint=f"to train more: {launch.resume_command(run)} trainer.max_epochs={2 * trained}",
+            key="trainer.max_epochs",
+        )
 
 
 def _read_full(checkpoint: Path, trust: bool, run: Run | None = None) -> "dict[str, Any]":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
+from torch import Tensor
 
 from dlctl.errors import CheckpointMisfit
 
@@ -82,14 +83,15 @@ def apply_optimizer_changes(
             for key in [key for key in wanted if key in was and was[key] != wanted[key]]:
                 value = wanted[key]
                 if key == "lr" and was[key] and group[key] != was[key]:
-                    value = group[key] * (wanted[key] / was[key])
+                    value = float(group[key]) * (wanted[key] / was[key])
                 where = f"param_groups[{number}]." if len(optimizer.param_groups) > 1 else ""
                 if key != "initial_lr":
                     changes.append(f"{_name(optimizer)}.{where}{key}: {group[key]} -> {value}")
-                group[key] = value
-    for scheduler, old, new in zip(
-        configured_schedulers(trainer), before["schedulers"], now["schedulers"], strict=True
-    ):
+                if isinstance(group[key], Tensor):
+                    group[key].fill_(value)
+                else:
+                    group[key] = value
+    for scheduler, old, new in zip(schedulers, before["schedulers"], now["schedulers"], strict=True):
         for key, value in new["settings"].items():
             if key in old["settings"] and old["settings"][key] != value and not _is_progress(key):
                 changes.append(f"{_name(scheduler)}.{key}: {old['settings'][key]} -> {value}")
@@ -141,12 +143,18 @@ def add_missing_groups(trainer: Trainer, names: list[list[list[str]]]) -> None:
 
 
 def _is_progress(key: str) -> bool:
-    """Whether an attribute of a scheduler tells how far it is; OneCycleLR's phases are settings."""
-    return key.startswith("_") and key != "_schedule_phases"
+    """Whether an attribute of a scheduler tells how far it is; phases and milestones are settings."""
+    return key.startswith("_") and key not in ("_schedule_phases", "_milestones")
 
 
 def _plain_items(values: Any) -> Settings:
-    return {key: value for key, value in values.items() if key != "params" and _is_plain(value)}
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, Tensor) and value.numel() == 1:
+            value = value.item()  # a learning rate may be one
+        if key != "params" and _is_plain(value):
+            found[key] = value
+    return found
 
 
 def _arguments(callback: Callback) -> Settings:

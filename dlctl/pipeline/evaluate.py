@@ -7,7 +7,15 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.utilities import CombinedLoader
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    WeightedRandomSampler,
+)
 
 from dlctl.pipeline import build, keeper, restore
 from dlctl.runs.record import Run
@@ -98,10 +106,22 @@ def in_order(loaders: Any) -> Any:
     if size is None and loader.batch_sampler is not None:
         size = len(next(iter(loader.batch_sampler)))
     return DataLoader(
-        loader.dataset,
+        _in_order(loader),
         batch_size=size,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         pin_memory=loader.pin_memory,
         worker_init_fn=loader.worker_init_fn,
     )
+
+
+def _in_order(loader: DataLoader[Any]) -> Any:
+    """The samples that a loader gives, in the order of its data set: samplers may leave some out."""
+    given: Any = loader.sampler
+    if type(loader.batch_sampler) not in (BatchSampler, type(None)):
+        given = [index for batch in loader.batch_sampler for index in batch]  # type: ignore[union-attr]
+    elif isinstance(given, SequentialSampler | RandomSampler | WeightedRandomSampler):
+        return loader.dataset
+    indices = sorted({int(index) for index in given})
+    whole = len(indices) == len(loader.dataset)  # type: ignore[arg-type]
+    return loader.dataset if whole else Subset(loader.dataset, indices)

@@ -13,7 +13,7 @@ from typing import Any
 import rich
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.trainer.states import RunningStage, TrainerFn
 from torch import distributed
 
@@ -36,6 +36,8 @@ from dlctl.runs.record import Run
 log = logging.getLogger(__name__)
 State = dict[str, Any]
 Metrics = dict[str, float | None]
+# Without these a checkpoint is one of an earlier version.
+_KEPT = {"tuned", "flags", "gradients", "attributes", "optimizer_settings", "groups", "trainer"}
 # A look at the loss waits for a GPU; on a CPU it is free.
 _GPU_STEPS_BETWEEN_LOOKS = 50
 
@@ -60,9 +62,12 @@ class Keeper(Callback):
         self._validation_due = False
         self._validated = False
         # What the config says, before a checkpoint restores something else.
+        self._callbacks: list[Callback] = []
         self._callback_settings: list[State] = []
+        self._trainer_settings: State = {}
         self._optimizer_settings: State = {}
         self._schedulers: list[Any] = []
+        self._starts: dict[str, State] = {}
         self._changed: ChangedAttributes | None = None
         # The random state with which a resumed training begins its first epoch.
         self._begin: rng.State | None = None
@@ -96,6 +101,12 @@ class Keeper(Callback):
             "optimizer_settings": self._optimizer_settings,
             "groups": changed_settings.group_names(trainer),
             "tuned": resume.tuned_values(trainer),
+            # Schedules of accumulation and clipping are set when an epoch begins.
+            "trainer": {
+                name: value
+                for name, value in lightning_adapter.trainer_settings(trainer).items()
+                if value != self._trainer_settings.get(name)
+            },
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: State) -> None:
@@ -109,9 +120,12 @@ class Keeper(Callback):
         own = checkpoint.get("dlctl", {})
         if own.get("run") == self._run.id:
             checkpoints.relocate(checkpoint, own["dir"], str(self._run.dir))
-        self._resumed = state = own.get("resume")
-        if state is None:
+        state = own.get("resume")
+        if state is None or not state.keys() >= _KEPT:
+            if state is not None:
+                log.warning("another version of dlctl wrote the checkpoint: the run does not go on exactly")
             return
+        self._resumed = state
         resume.skip_tuners(trainer, state["tuned"])
         if state["validating"] or state["validation_due"]:
             resume.validate_again(checkpoint)
@@ -130,7 +144,7 @@ class Keeper(Callback):
             "gradients": module_state.gradients(pl_module) if accumulated else {},
             "attributes": self._changed.state(self._owners(trainer))
             if self._changed
-            else {"kept": {}, "lost": []},
+            else {"kept": {}, "starts": {}, "lost": []},
         }
 
     @staticmethod
@@ -160,7 +174,10 @@ class Keeper(Callback):
             atexit.register(_leave_group)
         if stage != "fit":
             return
-        self._callback_settings = changed_settings.callback_settings(callbacks_of(trainer))
+        self._callbacks = list(callbacks_of(trainer))
+        self._callback_settings = changed_settings.callback_settings(self._callbacks)
+        self._trainer_settings = lightning_adapter.trainer_settings(trainer)
+        self._starts = module_state.scalars(self._owners(trainer))
         process = trainer.strategy.process_dataloader
 
         def watch(loader: object) -> object:
@@ -173,6 +190,9 @@ class Keeper(Callback):
 
         trainer.strategy.process_dataloader = watch  # type: ignore[method-assign, assignment]
         lightning_adapter.call_after(trainer.fit_loop, "on_run_start", lambda: self._go_on(trainer))
+        lightning_adapter.call_after(
+            trainer.fit_loop, "on_advance_end", lambda: self._stop_between_epochs(trainer)
+        )
         self._save_after_batches(trainer)
         lightning_adapter.call_after(
             trainer.fit_loop.epoch_loop, "on_advance_end", lambda: self._stop_if_asked(trainer)
@@ -229,7 +249,7 @@ class Keeper(Callback):
         if self not in callbacks_of(trainer):
             return  # a tuner's own short training
         owners = self._owners(trainer)
-        self._changed = ChangedAttributes(owners)
+        self._changed = ChangedAttributes(owners, self._starts)
         if self._resumed is None:
             return
         state = self._resumed
@@ -239,13 +259,15 @@ class Keeper(Callback):
             trainer, self._schedulers, state["optimizer_settings"], self._optimizer_settings
         )
         changes += changed_settings.apply_callback_changes(
-            callbacks_of(trainer), state["callback_settings"], self._callback_settings
+            self._callbacks, state["callback_settings"], self._callback_settings
         )
         for change in changes:
             log.info(f"changed: {change}")
         lightning_adapter.set_exhausted_loaders(trainer, state["exhausted"])
         lightning_adapter.set_loading_epoch(trainer, state["loading_epoch"])
         lightning_adapter.end_restart(trainer)
+        if state["middle"]:
+            lightning_adapter.set_trainer_settings(trainer, state["trainer"])
         trainer.callback_metrics.update(state["callback_metrics"])
         if state["epoch_ended"]:
             resume.step_plateau_schedulers(trainer, state["epoch"], state["callback_metrics"])
@@ -253,7 +275,7 @@ class Keeper(Callback):
         self._logged = state["logged"]
         module_state.restore_flags(module, state["flags"])
         module_state.restore_gradients(module, state["gradients"])
-        module_state.restore_attributes(owners, state["attributes"]["kept"], module.device)
+        module_state.restore_attributes(owners, state["attributes"], self._starts, module.device)
         if lost := state["attributes"]["lost"]:
             log.warning(
                 f"training had changed attributes that a checkpoint cannot hold, and which start anew: "
@@ -316,6 +338,11 @@ class Keeper(Callback):
         if self in callbacks_of(trainer) and self._asked(trainer) and _between_steps(trainer):
             self._stop(trainer)
 
+    def _stop_between_epochs(self, trainer: Trainer) -> None:
+        """Stop when an epoch is over and all that belongs to it is done."""
+        if self in callbacks_of(trainer) and self._asked(trainer):
+            self._stop(trainer)
+
     def on_validation_batch_end(
         self,
         trainer: Trainer,
@@ -329,7 +356,9 @@ class Keeper(Callback):
         training = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
         # What Lightning has summed up itself it would have forgotten at the end of this epoch.
         alone = not lightning_adapter.has_summed_values(trainer)
-        if training and self._asked(trainer) and alone:
+        # The weights are those of an average meanwhile.
+        averaged = any(isinstance(each, WeightAveraging) for each in callbacks_of(trainer))
+        if training and self._asked(trainer) and alone and not averaged:
             self._stop(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

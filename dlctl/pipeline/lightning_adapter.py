@@ -6,6 +6,9 @@ from typing import Any
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
+from torch import Tensor, nn
+
+_SCHEDULED = ("accumulate_grad_batches", "gradient_clip_val")
 
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:
@@ -17,6 +20,18 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
 def datamodule_of(trainer: Trainer) -> Any:
     """The data module; None where the module brings its own loaders."""
     return trainer.datamodule  # type: ignore[attr-defined]
+
+
+def trainer_settings(trainer: Trainer) -> dict[str, Any]:
+    """What callbacks change of a Trainer when an epoch begins."""
+    return {name: getattr(trainer, name) for name in _SCHEDULED}
+
+
+def set_trainer_settings(trainer: Trainer, settings: dict[str, Any]) -> None:
+    """Change those again."""
+    for name in _SCHEDULED:
+        if name in settings:
+            setattr(trainer, name, settings[name])
 
 
 def training_loaders(trainer: Trainer) -> list[Any]:
@@ -53,6 +68,12 @@ def loading_epoch(trainer: Trainer) -> float:
 def set_loading_epoch(trainer: Trainer, epoch: float) -> None:
     """Count from this epoch when the loaders are to be made again."""
     trainer.fit_loop._last_train_dl_reload_epoch = epoch
+
+
+def unsaved_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """The buffers of a module itself that its ``state_dict`` leaves out."""
+    names = module._non_persistent_buffers_set
+    return {name: value for name, value in module._buffers.items() if name in names and value is not None}
 
 
 def evaluated_modes(trainer: Trainer) -> dict[str, bool]:

@@ -5,6 +5,7 @@ remembers the random state in which each pass over the data began. To go on in t
 new process begins the same pass in the same random state and skips the batches that were trained on.
 """
 
+import copy
 import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -143,6 +144,15 @@ class TrackedLoader(wrapt.ObjectProxy[Any]):
     def __iter__(self) -> Iterator[Any]:
         return self._self_position.begin_pass(self.__wrapped__)
 
+    def __copy__(self) -> Any:
+        return copy.copy(self.__wrapped__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(self.__wrapped__, memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)
+
     @property
     def position(self) -> Position:
         """Where the current pass is."""
@@ -240,7 +250,9 @@ def _skip_indices(loader: Any, number: int, started: rng.State | None, own: dict
 
 def _draws_indices(loader: Any) -> bool:
     """Whether samples are fetched by index, so that those of a skipped batch need not be loaded."""
-    return isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset)
+    # Subclasses with an __iter__ of their own keep one iterator for all epochs.
+    plain = isinstance(loader, DataLoader) and type(loader).__iter__ is DataLoader.__iter__
+    return plain and not isinstance(loader.dataset, IterableDataset)
 
 
 def _is_one_shot(loader: Any) -> bool:

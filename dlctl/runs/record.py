@@ -95,7 +95,20 @@ class Run:
         found |= {Path(folder) / name for folder, _, names in os.walk(self.dir) for name in names}
         files = [file for file in found if file.suffix == ".ckpt" and file.name[0] != "." and file.is_file()]
         newest_first = sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True)
-        return next(filter(_is_resumable, newest_first), None)
+        return next(filter(self._is_resumable, newest_first), None)
+
+    def _is_resumable(self, file: Path) -> bool:
+        """Whether a file is a whole checkpoint of this run, with what is needed to go on."""
+        try:
+            with ZipFile(file) as archive:
+                index = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+                content = archive.read(index)
+        except Exception:
+            # Whatever is wrong with it.
+            return False
+        # Runs may share a folder of checkpoints.
+        own = file.is_relative_to(self.dir) or self.id.encode() in content
+        return own and b"optimizer_states" in content
 
     def recorded_sha256(self, file: Path) -> str | None:
         """The sha256 that the manifest has of a file; None if it has none."""
@@ -288,8 +301,10 @@ def _finish(run: Run, before: float, **facts: Any) -> None:
     seconds = round(before + time.monotonic() - run._since, 3)
     if not run.child:
         run.manifest = run.manifest.with_(**facts)
-        facts["checkpoints"] = _hashed(run)
     run.note(ended=manifest.now(), duration_s=seconds, **facts)
+    if not run.child:
+        # Last: hashing takes seconds, in which the process may be killed.
+        run.note(checkpoints=_hashed(run))
 
 
 def _hashed(run: Run) -> dict[str, Any]:
@@ -303,17 +318,6 @@ def _hashed(run: Run) -> dict[str, Any]:
         with (run.dir / name).open("rb") as stream:
             hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return {**names, **({"sha256": hashes} if hashes else {})}
-
-
-def _is_resumable(file: Path) -> bool:
-    """Whether a file is a whole checkpoint with what is needed to go on, not weights alone."""
-    try:
-        with ZipFile(file) as archive:
-            index = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-            return b"optimizer_states" in archive.read(index)
-    except Exception:
-        # Whatever is wrong with it.
-        return False
 
 
 def _create(wanted: Path) -> Path:

@@ -86,6 +86,8 @@ class Stop:
             first = signum not in self._before
             before = self._before.setdefault(signum, current)
             ours = isinstance(getattr(current, "__self__", None), Stop)
+            if signum == signal.SIGUSR1 and "SLURM_JOB_ID" in os.environ:
+                continue  # Lightning requeues the job upon this
             if before != signal.SIG_IGN and (first or ours or signum in _CONTESTED):
                 signal.signal(signum, self._handle)
 

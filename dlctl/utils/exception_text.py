@@ -18,8 +18,7 @@ _ADVICE = (
     (
         r"Tried to step \d+ times\. The specified number of total steps is (\d+)",
         "the schedule of the learning rate is {0} steps long, and training goes on for longer: "
-        "lengthen it (total_steps, or epochs)\n"
-        "a checkpoint restores the length it was saved with: with one, keep trainer.max_epochs as it was",
+        "lengthen it (total_steps, or epochs)",
     ),
     (
         "Automatic gradient clipping is not supported for manual optimization",

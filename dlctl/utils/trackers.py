@@ -64,6 +64,10 @@ def _call(logger: Logger, name: str, *args: Any, **kwargs: Any) -> Any:
         reason = next((line for line in str(error).splitlines() if line.strip()), "")
         reason = f"{type(error).__name__}: {reason}"
         label = type(logger).__name__
+        if getattr(logger, _WORKED, False) and isinstance(error, TypeError | ValueError | AttributeError):
+            # A value that the tracker cannot take; it is there for others.
+            log.warning(f"{label}.{name} failed, and what it was given is not logged: {reason}")
+            return None
         if not getattr(logger, _WORKED, False) and name != "finalize":
             raise RunFailed(
                 f"{label} cannot use its tracker: {reason}",

@@ -109,6 +109,25 @@ def test_changed_learning_rate(tmp_path: Path, scheduler: str | None) -> None:
     assert difference(expected, resumed) == ""
 
 
+def test_stopped_between_epochs_of_one_batch(tmp_path: Path) -> None:
+    changes = {"trainer": {"limit_train_batches": 1, "limit_val_batches": 0}, "model": {"scheduler": None}}
+    expected = fit(tmp_path, config(tmp_path, **changes))
+    resumed = stop_and_resume(tmp_path, {"stage": "train", "epoch": 1, "batch": 0}, **changes)
+    assert difference(expected, resumed) == ""
+
+
+def test_changed_attribute_that_training_changes_too(tmp_path: Path) -> None:
+    warm_up = {"_target_": "tests.pipeline.toys.WarmUp"}
+    resumed = stop_and_resume(
+        tmp_path,
+        {"stage": "train", "epoch": 1, "batch": 3, "kill": True},
+        resumed_with={"callbacks": {"warm_up": {"steps": 1000}}},
+        callbacks={"warm_up": warm_up},
+    )
+    # The warm-up is over at once, as was asked for; else it would have been at step 30 in the third epoch.
+    assert resumed["metrics"]["warm"] == 1000 + 2 * BATCHES
+
+
 def test_changed_patience(tmp_path: Path) -> None:
     stopping = {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/loss", "mode": "max"}
     changes = {"callbacks": {"early": {**stopping, "patience": 1}}}

@@ -34,6 +34,7 @@ KINDS = (
     "own_generator",
     "replacement",
     "noisy",
+    "one_iterator",
     "stream",
     "sized_stream",
     "stateful_map",
@@ -66,6 +67,28 @@ OPTIMIZATIONS: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "swa without a scheduler": {
+        "model": {"scheduler": None},
+        "callbacks": {
+            "swa": {
+                "_target_": "lightning.pytorch.callbacks.StochasticWeightAveraging",
+                "swa_lrs": 0.01,
+                "swa_epoch_start": 1,
+            }
+        },
+    },
+    "ema": {
+        "callbacks": {"ema": {"_target_": "lightning.pytorch.callbacks.EMAWeightAveraging", "decay": 0.8}}
+    },
+    "accumulation schedule": {
+        "callbacks": {
+            "schedule": {
+                "_target_": "lightning.pytorch.callbacks.GradientAccumulationScheduler",
+                "scheduling": {0: 2, 1: 4},
+            }
+        }
+    },
+    "state of its own": {"model": {"_target_": "tests.pipeline.toys.Remembering"}},
     "finetuning": {"callbacks": {"thaw": {"_target_": "tests.pipeline.toys.Thaw"}}},
     "thawing itself": {"model": {"_target_": "tests.pipeline.toys.SelfThawing"}},
     "warming up": {"callbacks": {"warm_up": {"_target_": "tests.pipeline.toys.WarmUp"}}},
@@ -160,6 +183,23 @@ class OwnLoader:
             yield self.data[order[batch * BATCH : (batch + 1) * BATCH]]
 
 
+class OneIterator(DataLoader[Any]):
+    """Keeps one iterator for all epochs, as loaders do that avoid to start workers again."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.endless: Any = None
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        self.endless = self.endless or self.epochs()
+        for _ in range(len(self)):
+            yield next(self.endless)
+
+    def epochs(self) -> Iterator[Any]:
+        while True:
+            yield from super().__iter__()
+
+
 class Noisy(Dataset[Any]):
     """Augments its samples with a generator of its own, which makes the order of draws matter."""
 
@@ -220,6 +260,7 @@ class Data(LightningDataModule):
                 DataLoader(Stream(5 * BATCH), **size),
             ],
             "own_loader": lambda: OwnLoader(plain),
+            "one_iterator": lambda: OneIterator(plain, shuffle=True, **size),
         }
         return kinds[self.kind]()
 
@@ -294,6 +335,49 @@ class Toy(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "val/loss"}}
 
 
+class Counting(nn.Module):
+    """Scales its input by a counter that is no buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.register_buffer("scale", torch.ones(1), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.training:
+            self.calls += 1
+            self.scale.mul_(0.99)
+        return inputs * self.scale * (1 + 0.01 * self.calls)
+
+
+class Remembering(Toy):
+    """Keeps state in a submodule, in a buffer that is not saved, and in numbers and arrays of NumPy."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.net = nn.Sequential(Counting(), *self.net)
+        self.total = np.float64(0.0)
+        self.history = np.zeros(3)
+        self.features: Tensor | None = None
+
+    def setup(self, stage: str) -> None:
+        with torch.inference_mode():
+            self.features = torch.ones(2) * 3
+        if stage == "fit":
+            self.trainer.callbacks.append(Callback())  # type: ignore[attr-defined]
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = super().training_step(batch, batch_idx)
+        self.total = self.total + loss.item()
+        self.history[batch_idx % 3] += loss.item()
+        return loss * (1 + 0.01 * float(self.total))
+
+    def on_train_epoch_end(self) -> None:
+        super().on_train_epoch_end()
+        self.log("total", float(self.total))
+        self.log("history", float(self.history.sum()))
+
+
 class SelfThawing(Toy):
     """Freezes a layer, and thaws it and trains it when the second epoch begins, all by itself."""
 
@@ -331,8 +415,8 @@ class Halve(Callback):
 class WarmUp(Callback):
     """Counts steps and epochs in attributes of its own and of the data module, without a ``state_dict``."""
 
-    def __init__(self) -> None:
-        self.steps = 0
+    def __init__(self, steps: int = 0) -> None:
+        self.steps = steps
         self.losses: list[float] = []
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
@@ -347,6 +431,7 @@ class WarmUp(Callback):
         trainer.datamodule.level += 1
         module.log("level", float(trainer.datamodule.level))
         module.log("losses", sum(self.losses))
+        module.log("warm", float(self.steps))
 
 
 class Killed(BaseException):

@@ -12,6 +12,9 @@ from dlctl import redact
         ("DB_PASSWORD", True),
         ("COMET_APIKEY", True),
         ("DB_PASSWD", True),
+        ("PGPASSWORD", True),
+        ("GITHUBTOKEN", True),
+        ("DB_PASS", True),
         ("MYSQL_PW", True),
         ("GITHUB_PAT", True),
         ("GOOGLE_APPLICATION_CREDENTIALS", True),
@@ -93,3 +96,11 @@ def test_forms_in_which_a_secret_appears(monkeypatch: pytest.MonkeyPatch) -> Non
     lines = ("-----BEGIN KEY-----", "MIIEvQIBADANBg", "kqhkiG9w0BAQEF", "-----END KEY-----")
     monkeypatch.setenv("SIGNING_KEY", "\n".join(lines))
     assert redact.text("-----BEGIN KEY----- MIIEvQIBADANBg") == "-----BEGIN KEY----- ${oc.env:SIGNING_KEY}"
+
+
+def test_words_and_paths_under_doubtful_names_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH_METHOD", "adaptive")
+    monkeypatch.setenv("PRIVATE_DATA", "/data/private")
+    monkeypatch.setenv("AUTH_HEADER", "Bearer x7Q9kk2p")
+    assert redact.text("adaptive /data/private") == "adaptive /data/private"
+    assert redact.text("Bearer x7Q9kk2p") == "${oc.env:AUTH_HEADER}"

@@ -118,6 +118,7 @@ def test_search_keeps_a_secret(zoo: Dlctl) -> None:
 def test_trackers_get_no_secret(zoo: Dlctl, tracker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(tracker)
     monkeypatch.setenv("WANDB_SILENT", "true")
+    (zoo.root / "tests").symlink_to(Path(__file__).parents[1])
     offline = ["logger.wandb.offline=true"] if tracker == "wandb" else []
     zoo.process("train", *SHORT, *MODEL, *SAID, f"logger={tracker}", *offline)
     assert_no_file_leaks(zoo)

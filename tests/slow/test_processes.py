@@ -128,6 +128,9 @@ def test_killed_rank_fails_the_run_and_keeps_what_was_noted(dlctl: Dlctl, traine
     assert 0 < facts["metrics"]["val/acc"] < 1
     for which in ("best", "last"):
         assert (dlctl.run_dir() / facts["checkpoints"][which]).is_file()
+    deadline = time.monotonic() + 20
+    while group_of(process) and time.monotonic() < deadline:
+        time.sleep(0.2)  # the other rank is about to end
     assert not group_of(process)
 
 
@@ -149,7 +152,7 @@ def test_signal_to_torchrun_is_recorded_as_what_it_is(dlctl: Dlctl) -> None:
 
 @RANKS
 def test_batch_norm_that_needs_gpus_names_the_setting(dlctl: Dlctl, trainer: tuple[str, ...]) -> None:
-    result = dlctl.process("train", *trainer, "trainer.sync_batchnorm=true", *SHORT, code=3)
+    result = dlctl.process("train", *trainer, "++trainer.sync_batchnorm=true", *SHORT, code=3)
     assert "error: SyncBatchNorm layers need GPUs\n  on a CPU: trainer.sync_batchnorm=false\n" in result.err
 
 
