@@ -248,6 +248,36 @@ def test_what_a_resumed_training_cannot_take_up_leaves_the_run_as_it_was(
     dlctl.train("--resume", "last", "trainer.max_epochs=2")
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("trainer.max_epochs=1",), 3, "has been trained for 2 epochs, and trainer.max_epochs is 1"),
+        (("++weights_path=w.pt",), 2, "weights_path has no effect on a run that is resumed"),
+    ],
+)
+def test_what_resuming_cannot_do_is_refused_before_anything_is_written(
+    dlctl: Dlctl, words: tuple[str, ...], code: int, message: str
+) -> None:
+    dlctl.train("trainer.max_epochs=2", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1")
+    before = (dlctl.run_dir() / "run.json").read_text()
+    assert message in dlctl.train("--resume", "last", *words, code=code).err
+    assert (dlctl.run_dir() / "run.json").read_text() == before
+
+
+def test_checkpoint_of_another_run_in_a_shared_folder_is_not_resumed_from(
+    dlctl: Dlctl, tmp_path: Path
+) -> None:
+    shared = ("trainer.max_epochs=2", f"callbacks.model_checkpoint.dirpath={tmp_path}/shared")
+    short = ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1", *shared)
+    dlctl.train(*short)
+    first = dlctl.run_dir()
+    time.sleep(1.1)  # ids are seconds
+    dlctl.train(*short, "seed=99")
+    edit(first, status="failed")
+    result = dlctl.train("--resume", first.name, "trainer.max_epochs=4", code=4)
+    assert "shared/" in result.err
+
+
 def test_project_that_was_moved_still_resumes(
     dlctl: Dlctl, uninterrupted: dict[tuple[str, ...], Any]
 ) -> None:
