@@ -36,7 +36,7 @@ def test_state_folder_that_cannot_be_used_is_told_once(
     dlctl: Dlctl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
 ) -> None:
     monkeypatch.setattr("dlctl.runs.trusted._OWN", set())
-    monkeypatch.setattr("dlctl.runs.trusted._failures", [])
+    monkeypatch.setattr("dlctl.runs.trusted._failures", {})
     state = tmp_path / "elsewhere"
     if kind == "a file":
         state.touch()
@@ -55,5 +55,5 @@ def test_state_folder_that_cannot_be_used_is_told_once(
 
 
 def test_usable_state_folder_needs_no_word(dlctl: Dlctl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlctl.runs.trusted._failures", [])
+    monkeypatch.setattr("dlctl.runs.trusted._failures", {})
     assert "--trust-checkpoint" not in dlctl.train(*SHORT).err

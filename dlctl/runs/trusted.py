@@ -11,7 +11,8 @@ from pathlib import Path
 CHECKPOINTS, CONFIGS = "checkpoints.sha256", "configs.sha256"
 # Of this process, in case the state directory cannot be written.
 _OWN: set[str] = set()
-_failures: list[str] = []
+# Why a list could not be written, by the state directory that was asked for and its name.
+_failures: dict[tuple[str | None, str], str] = {}
 
 
 def folder() -> Path:
@@ -23,6 +24,7 @@ def folder() -> Path:
 def remember(sha256: str, kind: str = CHECKPOINTS) -> None:
     """Trust something from now on; in this process alone where the state cannot be written."""
     _OWN.add(sha256)
+    asked = os.environ.get("XDG_STATE_HOME")
     if _is_listed(sha256, kind):
         return
     try:
@@ -34,15 +36,17 @@ def remember(sha256: str, kind: str = CHECKPOINTS) -> None:
         finally:
             os.close(handle)
     except (OSError, RuntimeError) as error:
-        _failures.append(getattr(error, "strerror", None) or str(error))
+        _failures[asked, kind] = getattr(error, "strerror", None) or str(error)
     else:
+        _failures.pop((asked, kind), None)
         if not _is_listed(sha256, kind):
-            _failures.append("others can write to it")
+            _failures[asked, kind] = "others can write to it"
 
 
 def failure() -> str | None:
     """Why something of this process could not be remembered; None if all was."""
-    return _failures[0] if _failures else None
+    asked = os.environ.get("XDG_STATE_HOME")
+    return next((reason for (wanted, _), reason in _failures.items() if wanted == asked), None)
 
 
 def is_own(sha256: str, kind: str = CHECKPOINTS) -> bool:
