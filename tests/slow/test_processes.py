@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +97,13 @@ def left_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
 
 
 def group_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
-    found = psutil.process_iter(["status"])
-    return [
-        each
-        for each in found
-        if each.info["status"] != psutil.STATUS_ZOMBIE and os.getsid(each.pid) == process.pid
-    ]
+    found = []
+    for each in psutil.process_iter(["status"]):
+        # It may end meanwhile.
+        with suppress(ProcessLookupError):
+            if each.info["status"] != psutil.STATUS_ZOMBIE and os.getsid(each.pid) == process.pid:
+                found.append(each)
+    return found
 
 
 def manifest(dlctl: Dlctl) -> dict[str, Any]:
