@@ -18,7 +18,9 @@ _CONTESTED = (signal.SIGINT, signal.SIGTERM)
 # Seconds within which signals are one request: `timeout` and launchers signal a process and then its
 # group, and a rank is signalled by the terminal and by the process that started it.
 _ONE_REQUEST = 1.0
-# Seconds that a signal waits at most for an import to end.
+# Starts workers, which a loader that was left in halves cannot end.
+_LOADER = "torch/utils/data/dataloader.py"
+# Seconds that a signal waits at most for what must not be left in halves.
 _PATIENCE = 15.0
 
 
@@ -164,7 +166,7 @@ class Stop:
             os._exit(128 + signum)
         if not self._deferred:
             self._deferred = True
-            _print_error(f"\n{signal.Signals(signum).name}: stopping after this import")
+            _print_error(f"\n{signal.Signals(signum).name}: stopping in a moment")
         main = threading.main_thread().ident
         assert main is not None
         timer = threading.Timer(0.05, signal.pthread_kill, (main, signum))
@@ -183,10 +185,12 @@ def _print_error(text: str) -> None:
 
 
 def _cannot_raise(frame: FrameType | None) -> bool:
-    """Whether an exception would leave half a module behind, or be swallowed by a destructor."""
+    """Whether an exception would leave half a module or loader behind, or be swallowed by a destructor."""
     while frame is not None:
         code = frame.f_code
         if code.co_name == "__del__" or code.co_filename.startswith("<frozen importlib"):
+            return True
+        if code.co_name == "__init__" and code.co_filename.endswith(_LOADER):
             return True
         frame = frame.f_back
     return False
