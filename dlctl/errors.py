@@ -183,6 +183,11 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text; its type where it has none."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def disk_full(error: BaseException) -> OSError | None:
     """The error among an exception's causes that says that nothing more can be written."""
     for each in chain(error):

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from dlctl.errors import NotFoundError
+from dlctl.errors import NotFoundError, first_line
 from dlctl.project import shown
 
 
@@ -80,8 +80,7 @@ def read_overrides(file: Path) -> list[str]:
     try:
         said = from_yaml(file.read_text(encoding="utf-8")) if file.is_file() else []
     except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise NotFoundError(f"cannot read the run's overrides {shown(file)}: {reason}") from error
+        raise NotFoundError(f"cannot read the run's overrides {shown(file)}: {first_line(error)}") from error
     if not isinstance(said, list | None):
         raise NotFoundError(f"the run's overrides {shown(file)} are not a list")
     return list(map(str, said or []))

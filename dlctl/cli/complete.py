@@ -276,7 +276,8 @@ def _of_the_run(ctx: typer.Context, project: Project, lines: Sequence[str]) -> "
     if not words:
         return over(load(project, run.dir / ".hydra"), lines)
     own = read(run.dir / ".hydra" / "config.yaml")
-    return evaluation(project, own, run.manifest.overrides, lines, "eval", primary_name(run.dir / ".hydra"))
+    primary = primary_name(project, run.dir / ".hydra")
+    return evaluation(project, own, run.manifest.overrides, lines, "eval", primary)
 
 
 def _of_the_project(ctx: typer.Context, project: Project, lines: Sequence[str]) -> "Composed":

@@ -197,7 +197,7 @@ def start_again(run: Run) -> str:
 
     words = list(run.manifest.overrides)
     with suppress(NotFoundError):
-        if (name := primary_name(run.dir / ".hydra")) != "train":
+        if (name := primary_name(Project.find(), run.dir / ".hydra")) != "train":
             words = ["--config", name, *words]
     return f"start it again: {render.command('train', *words)}"
 

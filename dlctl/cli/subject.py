@@ -53,7 +53,7 @@ def subject(
     own: Any = None
     mine, said, primary = True, list[str](), "train"
     if run is not None:
-        primary = primary_name(run.dir / ".hydra")
+        primary = primary_name(project, run.dir / ".hydra")
         own = read(run.dir / ".hydra" / "config.yaml")
         mine, said = origin.is_own(run.dir / ".hydra"), origin.overrides(run.dir / ".hydra")
     if not (mine or trust):
@@ -88,7 +88,7 @@ def _carried(state: dict[str, Any], checkpoint: Path) -> tuple[Any, list[str], b
         mine = origin.carried_is_own(carried["config"], said)
         return OmegaConf.create(from_yaml(carried["config"])), said, mine
     except Exception as error:
-        # Whatever somebody has put there in the place of a config.
+        # Anything may be stored where the config belongs.
         raise NotFoundError(
             f"cannot read the checkpoint {shown(checkpoint)}: the config in it is invalid",
             hint="the checkpoint of a run that is here does not need it: dlctl eval RUN",

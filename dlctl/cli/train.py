@@ -73,7 +73,7 @@ def new(
         lines: the overrides.
         config: the primary config.
         ckpt: the checkpoint to start from.
-        trust: load it whoever made it.
+        trust: load it no matter who made it.
         dry_run: show the config, and write nothing.
         as_json: print one JSON object.
     """
@@ -201,7 +201,7 @@ def _refuse_unusable(
     writer = carried.get("run") if isinstance(carried, dict) else None
     if named is None and writer not in (None, run.id):
         raise NotFoundError(
-            f"{shown(checkpoint)} was written by another run, {writer}, in the place of that of {run.id}",
+            f"{shown(checkpoint)} belongs to another run, {writer}, which has overwritten that of {run.id}",
             hint="give each run a folder of its own for its checkpoints",
         )
     trained, (epochs, _) = checkpoints.epochs_trained(state) or 0, _limits(composed)

@@ -31,7 +31,7 @@ from dlctl.composition.file_faults import names_package, unpackaged
 from dlctl.composition.keys import Keys, at, dotted, walk
 from dlctl.composition.logged import Logged
 from dlctl.composition.overrides import parse
-from dlctl.errors import ConfigError, DlctlError, several
+from dlctl.errors import ConfigError, DlctlError, first_line, several
 from dlctl.project import shown
 
 # Keys whose value is a file that is read: ckpt_path, vocab_file, but not log_path or output_file.
@@ -244,7 +244,7 @@ def _space(composed: Composed, keys: Keys, name: str, space: Any) -> Iterator[Co
     try:
         item = OverridesParser.create().parse_overrides([f"{name}={space}"])[0]
     except HydraException as error:
-        message = f"'{space}' is no search space: {told.first_line(error)}"
+        message = f"'{space}' is no search space: {first_line(error)}"
         hint = "for instance 32,64 or choice(32,64), interval(0.1,1), range(1,5), tag(log,interval(1e-4,0.1))"
         yield told.blamed(composed, keys, message, "value", hint)
         return

@@ -167,10 +167,8 @@ def load(project: Project, folder: Path) -> Composed:
     setup_globals()
     config["hydra"] = hydra["hydra"]
     OmegaConf.set_struct(config, True)
-    name = primary_name(folder)
-    if name not in project.options(""):
-        name = "train"  # other programs may not say which config it was, or have one of their own
-    return Composed(project, name, config, tuple(read_overrides(folder / "overrides.yaml")))
+    said = tuple(read_overrides(folder / "overrides.yaml"))
+    return Composed(project, primary_name(project, folder), config, said)
 
 
 def compose(project: Project, name: str, overrides: Sequence[str] = ()) -> Composed:

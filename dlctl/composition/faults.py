@@ -15,7 +15,7 @@ from omegaconf.errors import (
 
 from dlctl.composition import registering
 from dlctl.composition.keys import Keys, at, dotted, references, walk, word
-from dlctl.errors import ConfigError, DlctlError
+from dlctl.errors import ConfigError, DlctlError, first_line
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed
@@ -209,8 +209,3 @@ def close(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
     found = get_close_matches(name, names, n=2, cutoff=cutoff)
     lower = {each.lower(): each for each in names}
     return found or [lower[each] for each in get_close_matches(name.lower(), lower, n=2, cutoff=cutoff)]
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text; its type where it has none."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

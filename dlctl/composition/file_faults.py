@@ -10,9 +10,9 @@ from omegaconf.errors import GrammarParseError
 
 from dlctl.composition import config_files
 from dlctl.composition.defaults import entries, misshapen
-from dlctl.composition.faults import close, first_line, meant
+from dlctl.composition.faults import close, meant
 from dlctl.composition.keys import Keys, dotted, walk
-from dlctl.errors import ConfigError
+from dlctl.errors import ConfigError, first_line
 from dlctl.project import Place, shown
 
 

@@ -15,7 +15,7 @@ from omegaconf.errors import ConfigKeyError
 from dlctl.composition import config_files, config_store
 from dlctl.composition.absent import absent, no_option
 from dlctl.composition.defaults import Entry, entries, place_of
-from dlctl.composition.faults import close, first_line, meant
+from dlctl.composition.faults import close, meant
 from dlctl.composition.file_faults import (
     broken_yaml,
     by_itself,
@@ -25,7 +25,7 @@ from dlctl.composition.file_faults import (
     unreadable,
 )
 from dlctl.composition.reach import Reach, reach
-from dlctl.errors import ConfigError, DlctlError, chain
+from dlctl.errors import ConfigError, DlctlError, chain, first_line
 from dlctl.project import Place, Project
 
 _AGAIN = ("'{0}' is chosen twice", "'{0}' stands in the defaults lists more than once")

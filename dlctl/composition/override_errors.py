@@ -9,10 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, GrammarParseError
 
 from dlctl.composition import preflight, signatures
-from dlctl.composition.faults import close, close_keys, first_line, hydras, leaves, meant
+from dlctl.composition.faults import close, close_keys, hydras, leaves, meant
 from dlctl.composition.keys import word
 from dlctl.composition.preflight import present
-from dlctl.errors import ConfigError, DlctlError
+from dlctl.errors import ConfigError, DlctlError, first_line
 
 if TYPE_CHECKING:
     from dlctl.composition.compose import Composed

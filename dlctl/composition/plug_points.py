@@ -54,7 +54,7 @@ def faults(composed: "Composed", config: dict[str, Any]) -> Iterator[ConfigError
                 message = f"'{group}.{name}' is a list, of which nothing is built"
                 hint = f"a {what} is a section with a _target_: give each a name of its own"
                 yield blamed(composed, (group, name), message, "target", hint)
-        # What the group brings is handed to the Trainer in the place of these.
+        # The Trainer gets what the group builds instead of these.
         if at(config, ("trainer", group)) not in (None, [], *([] if part else [False])):
             message = f"'trainer.{group}' is not used: the group '{group}' says what there is"
             hint = f"for none of them: {group}=none" if group == "callbacks" else "for none of them: ~logger"

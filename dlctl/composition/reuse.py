@@ -84,7 +84,7 @@ def evaluation(
         for name, node in own.items_ex(resolve=False):
             if name not in _OF_THE_EVALUATION:
                 today.full[name] = node
-    saved = Composed(project, primary if primary in project.options("") else "train", today.full, tuple(said))
+    saved = Composed(project, primary, today.full, tuple(said))
     return replace(over(saved, overrides), overrides=tuple(overrides))
 
 

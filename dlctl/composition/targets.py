@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 
 from dlctl.composition import source
 from dlctl.composition.annotations import Annotation, annotation
-from dlctl.composition.faults import blamed, first_line, meant
+from dlctl.composition.faults import blamed, meant
 from dlctl.composition.keys import Keys, at, dotted
 from dlctl.composition.signatures import Signature, signature
-from dlctl.errors import ConfigError
+from dlctl.errors import ConfigError, first_line
 from dlctl.extras import EXTRAS
 
 if TYPE_CHECKING:

@@ -154,7 +154,7 @@ def load_file(path: Path, *, trust: bool = False, run: Run | None = None) -> Any
 
     Args:
         path: of the file.
-        trust: load pickled objects, whoever wrote them.
+        trust: load pickled objects, no matter who wrote them.
         run: to which it belongs, if it does not lie in the run's directory.
 
     Raises:
@@ -211,7 +211,7 @@ def _check_whole(stream: io.BufferedReader, path: Path, run: Run | None) -> None
 def _check_crc(stream: io.BufferedReader, path: Path) -> None:
     with zipfile.ZipFile(stream) as archive:
         for record in archive.infolist():
-            # torch compresses nothing, and leaves the checksums at 0 if it is told not to compute them.
+            # torch does not compress, and writes 0 where computing checksums is switched off.
             if not record.CRC or record.compress_type != zipfile.ZIP_STORED:
                 continue
             try:

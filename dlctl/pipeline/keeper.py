@@ -208,7 +208,7 @@ class Keeper(Callback):
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint):
                 hooks.append(callback.on_train_batch_end)
-                callback.on_train_batch_end = _nothing  # type: ignore[method-assign]
+                callback.on_train_batch_end = lightning_adapter.do_nothing  # type: ignore[method-assign]
 
         def save() -> None:
             ended, self._batch_end = self._batch_end, None
@@ -354,11 +354,13 @@ class Keeper(Callback):
     ) -> None:
         """Stop during validation too."""
         training = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
-        # What Lightning has summed up itself it would have forgotten at the end of this epoch.
-        alone = not lightning_adapter.has_summed_values(trainer)
-        # The weights are those of an average meanwhile.
+        if not training or not self._asked(trainer):
+            return
+        # Lightning would forget at the end of this epoch what it has summed up itself.
+        summed = lightning_adapter.has_summed_values(trainer)
+        # During a validation their averages stand in for the weights.
         averaged = any(isinstance(each, WeightAveraging) for each in callbacks_of(trainer))
-        if training and self._asked(trainer) and alone and not averaged:
+        if not summed and not averaged:
             self._stop(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -464,10 +466,6 @@ def _logger_ids(trainer: Trainer) -> dict[str, str]:
         for logger in trainer.loggers
         if isinstance(logger.version, str) and logger.version
     }
-
-
-def _nothing(*_: Any, **__: Any) -> None:
-    """Stands in for a hook that is called at another moment."""
 
 
 def _is_spawned() -> bool:

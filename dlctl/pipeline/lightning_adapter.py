@@ -116,6 +116,10 @@ def end_restart(trainer: Trainer) -> None:
     trainer.fit_loop._resuming_from_checkpoint = False
 
 
+def do_nothing(*_: Any, **__: Any) -> None:
+    """Replaces a hook that is not to be called, or is called at another moment."""
+
+
 def call_before(owner: Any, method: str, function: Callable[[], None]) -> None:
     """Call a function whenever a method of an object is about to be called."""
     original = getattr(owner, method)

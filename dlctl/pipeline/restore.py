@@ -243,7 +243,7 @@ def _paths(value: Any) -> Iterator[str]:
             yield from _paths(item)
     elif isinstance(value, str | bytes | os.PathLike):
         text = os.fsdecode(value)
-        # val/loss is no path; what begins at the root, climbs, or exists is one.
+        # A metric's name such as val/loss is not a path. An absolute, climbing or existing one is.
         path = Path(text)
         climbs = ".." in path.parts or (os.sep in text and text.startswith("~"))
         if path.is_absolute() or climbs or "://" in text or (os.sep in text and os.path.lexists(text)):

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder, Sto
 from lightning.pytorch.utilities.parsing import lightning_getattr, lightning_hasattr, lightning_setattr
 from torchmetrics import Metric
 
-from dlctl.pipeline.lightning_adapter import callbacks_of
+from dlctl.pipeline.lightning_adapter import callbacks_of, do_nothing
 
 log = logging.getLogger(__name__)
 State = dict[str, Any]
@@ -48,7 +48,7 @@ def skip_tuners(trainer: Trainer, tuned: list[State]) -> None:
         for each in tuned:
             if each["class"] == type(callback).__name__ and isinstance(callback, _TUNERS):
                 lightning_setattr(trainer.lightning_module, each["attribute"], each["value"])
-                callback.on_fit_start = _nothing  # type: ignore[method-assign, assignment]
+                callback.on_fit_start = do_nothing  # type: ignore[method-assign]
                 log.info(
                     f"{each['class']}: {each['attribute']}={each['value']}, as found when the run started"
                 )
@@ -62,10 +62,6 @@ def _tuned_attribute(trainer: Trainer, callback: Callback) -> str | None:
         names = [callback._attr_name] if callback._attr_name else ["lr", "learning_rate"]
         return next((name for name in names if lightning_hasattr(module, name)), None)
     return None
-
-
-def _nothing(*_: Any) -> None:
-    """Stands in for the hook of a tuner that has done its work."""
 
 
 def start_swa(trainer: Trainer) -> None:

@@ -16,7 +16,7 @@ from dlctl.pipeline.keeper import Metrics
 from dlctl.pipeline.relay import Relay, Report
 from dlctl.runs import manifest
 from dlctl.runs.record import Run
-from dlctl.utils.exception_text import advice
+from dlctl.utils.exception_text import advice, without_hint
 from dlctl.utils.logging_utils import log_hyperparameters
 
 log = logging.getLogger(__name__)
@@ -73,8 +73,8 @@ def train(
     restore.guard(trainer, run, trust=trust)
     if start is not None:
         partially = bool(cfg.get("weights_partial"))
-        weights.start_from(trainer, start[0], partially=partially, trust=trust)
-        run.note(weights=str(start[0]))
+        weights.start_from(trainer, start, partially=partially, trust=trust)
+        run.note(weights=str(start))
     log_hyperparameters(public, model, trainer)
     return _trained(cfg, run, trainer, model, datamodule, checkpoint)
 
@@ -155,7 +155,7 @@ def _configured_wrong(error: BaseException) -> ConfigError | None:
     if not isinstance(error, MisconfigurationException):
         return None
     hint = advice(error) or "look at trainer and callbacks"
-    return ConfigError(" ".join(str(error).partition("HINT:")[0].split()), hint=hint)
+    return ConfigError(" ".join(without_hint(str(error)).split()), hint=hint)
 
 
 def _test(

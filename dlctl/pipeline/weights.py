@@ -20,18 +20,14 @@ log = logging.getLogger(__name__)
 State = dict[str, Any]
 
 
-def configured(cfg: DictConfig) -> tuple[Path, Run | None] | None:
-    """The file of weights that a config names, and the run to which it belongs if that is known.
+def configured(cfg: DictConfig) -> Path | None:
+    """The file of weights that a config names, if it names one.
 
     Raises:
         NotFoundError: ``weights_path`` names no run or file.
     """
     name = cfg.get("weights_path")
-    if not name:
-        return None
-    if Path(str(name)).is_file():
-        return Path(str(name)).absolute(), store.around(Path(str(name)))
-    return store.find_checkpoint(Project.find(), str(name))
+    return store.find_checkpoint(Project.find(), str(name))[0] if name else None
 
 
 def read(path: Path, *, trust: bool = False, run: Run | None = None) -> State:
@@ -39,7 +35,7 @@ def read(path: Path, *, trust: bool = False, run: Run | None = None) -> State:
 
     Args:
         path: a Lightning checkpoint, a ``state_dict`` that ``torch.save`` wrote, or safetensors.
-        trust: load pickled objects, whoever wrote them.
+        trust: load pickled objects, no matter who wrote them.
         run: to which the file belongs.
 
     Raises:
@@ -85,7 +81,7 @@ def start_from(trainer: Trainer, path: Path, *, partially: bool = False, trust: 
         trainer: whose strategy is changed in place.
         path: as for :func:`read`.
         partially: take what fits and report the rest in a warning.
-        trust: load pickled objects, whoever wrote them.
+        trust: load pickled objects, no matter who wrote them.
     """
     strategy: Any = trainer.strategy
     # A partial: processes that Lightning spawns get the strategy pickled.

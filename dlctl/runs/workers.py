@@ -35,7 +35,7 @@ _start = BaseProcess.start
 
 @contextmanager
 def protected() -> Iterator[None]:
-    """Protect every loader worker that is started meanwhile, whoever makes the loader."""
+    """Protect every loader worker that is started within, also those of loaders of the user's own."""
     before = BaseProcess.start
     protect()
     try:

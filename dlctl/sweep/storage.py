@@ -15,7 +15,7 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from dlctl import redact
-from dlctl.errors import ConfigError, DlctlError, NotFoundError
+from dlctl.errors import ConfigError, DlctlError, NotFoundError, first_line
 from dlctl.project import shown
 from dlctl.sweep.patience import Patience
 from dlctl.sweep.space import Space, another
@@ -141,7 +141,7 @@ def unreachable(storage: str, error: Exception) -> DlctlError:
         cause = ValueError("it is a file of another kind, and no journal of a study")
     if isinstance(cause, DBAPIError) and cause.orig is not None:
         cause = cause.orig  # without SQL
-    reason = next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
+    reason = first_line(cause)
     secret = redact.url_password(storage)
     reason = reason.replace(secret, "***") if secret else reason
     message = f"the study's storage {redact.text(storage)} cannot be reached: {redact.text(reason)}"

@@ -6,7 +6,7 @@ import subprocess
 from dlctl.errors import chain
 
 _LONGEST = 500  # characters of a line, such as one that lists all missing weights
-_DEEPEST = 2  # causes that are told: they can lead back to where they came from
+_DEEPEST = 2  # causes to report; a chain of them can be a circle
 
 _TRACEBACK = re.compile(r"^\s*(Original )?Traceback \(most recent call last\):")
 _VALIDATION = re.compile(r"\d+ validation errors? for ")
@@ -42,7 +42,7 @@ _ADVICE = (
 def one_line(error: BaseException, _depth: int = 0) -> str:
     """The type of an exception and the line of its text that carries the information.
 
-    An explicit cause is told too. The text may be empty, end its first line with a colon, or hold the
+    An explicit cause follows in brackets. The text may be empty, end its first line with a colon, or hold the
     traceback of another process.
     """
     if isinstance(error, BaseExceptionGroup):
@@ -53,14 +53,18 @@ def one_line(error: BaseException, _depth: int = 0) -> str:
     told = _in_traceback(text) or _informative([line.strip() for line in text.splitlines() if line.strip()])
     if isinstance(error, subprocess.CalledProcessError) and (said := _last_line(error.stderr)):
         told = f"{told} {said}"
-    # Lightning's own hint stands where dlctl's does, below.
-    told = told.partition(_HINT)[0].rstrip()
+    told = without_hint(told)
     told = told if len(told) <= _LONGEST else f"{told[:_LONGEST]}…"
     whole = f"{name}: {told}" if told else name
     cause = error.__cause__
     if cause is not None and _depth < _DEEPEST and (said := _text(cause).strip()) and said not in text:
         return f"{whole} (caused by {one_line(cause, _depth + 1)})"
     return whole
+
+
+def without_hint(text: str) -> str:
+    """A message of Lightning without the hint at its end, which ``advice`` gives."""
+    return text.partition(_HINT)[0].rstrip()
 
 
 def advice(error: BaseException) -> str | None:

@@ -561,9 +561,8 @@ def difference(one: dict[str, Any], other: dict[str, Any]) -> str:
     for name in ("steps", "frozen", "seen"):
         if one[name] != other[name]:
             return f"{name}: {one[name]} and {other[name]}"
-    for name in ("lrs",):
-        if not np.allclose(one[name], other[name], atol=1e-9):
-            return f"{name}: {one[name]} and {other[name]}"
+    if not np.allclose(one["lrs"], other["lrs"], atol=1e-9):
+        return f"lrs: {one['lrs']} and {other['lrs']}"
     for name, value in one["metrics"].items():
         if not abs(value - other["metrics"].get(name, float("inf"))) < 1e-6:
             return f"{name}: {value} and {other['metrics'].get(name)}"
