@@ -200,6 +200,24 @@ def test_signal_to_a_group_with_loader_workers_loses_nothing(dlctl: Dlctl, name:
     assert resumed["metrics"] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_signal_during_the_test_is_recorded(dlctl: Dlctl, name: str) -> None:
+    # The test has a thousand batches, the training two.
+    short = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1")
+    words = (*short, "data.batch_size=2", "data.num_workers=2", *QUIET)
+    process = dlctl.start("train", *words, start_new_session=True)
+    assert process.stderr is not None
+    next(line for line in process.stderr if line.startswith("epoch 1/1"))
+    time.sleep(0.4)
+    os.killpg(process.pid, getattr(signal, name))
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 128 + getattr(signal, name), err
+    assert "Traceback" not in err
+    assert manifest(dlctl)["status"] == "interrupted"
+    assert not left_of(process)
+    assert dlctl.process("train", "--resume", "last", *QUIET, "--json").json["metrics"]["test/acc"] >= 0
+
+
 @pytest.mark.parametrize("end", ["2>&1 | head -1", "2>&-"])
 @pytest.mark.parametrize("trainer", [(), ("trainer=ddp_sim",)], ids=["one", "ddp_sim"])
 def test_closed_stderr_does_not_end_the_training(dlctl: Dlctl, end: str, trainer: tuple[str, ...]) -> None:
