@@ -150,6 +150,8 @@ class Trouble(Callback):
     ) -> None:
         if torch.initial_seed() == self.seed:
             getattr(self, self.kind)()
+        elif self.kind == "early":
+            time.sleep(1)
 
     def on_validation_epoch_end(self, trainer: Trainer, module: Any) -> None:
         if trainer.sanity_checking:
@@ -158,7 +160,7 @@ class Trouble(Callback):
             module.log("val/odd", 1.0)
         elif self.kind == "metric":
             module.log("val/odd", float("nan"))
-        elif self.kind != "absent":
+        elif self.kind not in ("absent", "early"):
             module.log("val/odd", 1.0)
 
     def metric(self) -> None:
@@ -166,6 +168,9 @@ class Trouble(Callback):
 
     def absent(self) -> None:
         pass
+
+    def early(self) -> None:
+        """Ends without the metric before the others, which are slow, can log it."""
 
     def raises(self) -> None:
         raise ValueError("a bad day")

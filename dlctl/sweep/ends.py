@@ -56,24 +56,28 @@ def missing_metric(name: str, metrics: dict[str, float | None]) -> str:
 
 
 class MetricMissing(ConfigError):
-    """The metric to optimize is logged nowhere."""
+    """The first trial ended without the metric that is optimized.
 
+    Args:
+        metric: the one that is missing.
+        metrics: what the trial has logged.
+    """
 
-def not_logged(name: str, metrics: dict[str, float | None]) -> MetricMissing:
-    """The first trial ended without the metric that is optimized."""
-    from difflib import get_close_matches
+    def __init__(self, metric: str, metrics: dict[str, float | None]) -> None:
+        from difflib import get_close_matches
 
-    close = get_close_matches(name, metrics, n=2, cutoff=0.6)
-    hint = (
-        f"did you mean {' or '.join(close)}?"
-        if close
-        else f"it logs {', '.join(sorted(metrics)) or 'nothing'}"
-    )
-    if name.startswith("test"):
-        hint = f"trials are not tested: optimize a metric of the validation; {hint}"
-    return MetricMissing(
-        f"the metric '{name}' is logged nowhere: the first trial ended without it",
-        hint=hint,
-        key="optimized_metric",
-        suggestions=close,
-    )
+        self.metric = metric
+        close = get_close_matches(metric, metrics, n=2, cutoff=0.6)
+        hint = (
+            f"did you mean {' or '.join(close)}?"
+            if close
+            else f"it logs {', '.join(sorted(metrics)) or 'nothing'}"
+        )
+        if metric.startswith("test"):
+            hint = f"trials are not tested: optimize a metric of the validation; {hint}"
+        super().__init__(
+            f"the metric '{metric}' is logged nowhere: the first trial ended without it",
+            hint=hint,
+            key="optimized_metric",
+            suggestions=close,
+        )

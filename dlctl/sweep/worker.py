@@ -97,6 +97,7 @@ class Worker:
         self._kills = ends.kills_for_memory()
         self._clock = study.patience.clock
         self._logged: set[str] = set()
+        self._unlogged: ends.MetricMissing | None = None
 
     def run(self, argv: list[str]) -> None:
         """Run trials until there are enough, time is up or somebody asks to stop.
@@ -118,6 +119,8 @@ class Worker:
                 self._watcher.tick(self._running)
             if self._stop.requested is not None:
                 raise Interrupted(self._stop.requested)
+            if self._metric_missing and not self._running and self._unlogged is not None:
+                raise self._unlogged
         except StorageLost:
             if self._stop.requested is not None:
                 raise Interrupted(self._stop.requested) from None
@@ -143,7 +146,14 @@ class Worker:
     def _may_start(self) -> bool:
         late = self._plan.timeout is not None and time.monotonic() - self._started > self._plan.timeout
         halted = self._failed and not self._plan.keep_going
-        return not late and not halted and self._stop.requested is None and not self._study.stopped
+        if late or halted or self._metric_missing or self._stop.requested is not None:
+            return False
+        return not self._study.stopped
+
+    @property
+    def _metric_missing(self) -> bool:
+        """Whether the first trial ended without the metric and none beside it has logged it so far."""
+        return self._unlogged is not None and self._unlogged.metric not in self._logged
 
     def _start(self, trial: Trial, argv: list[str]) -> None:
         """Start the process of a trial; one whose config is wrong has failed."""
@@ -277,7 +287,8 @@ class Worker:
             first = missing not in self._logged and not self._study.rows
             self._end(running, "failed", error=ends.missing_metric(missing, metrics))
             if first and self._plan.space.numeric:
-                raise ends.not_logged(missing, metrics)
+                # Trials that run beside it may yet log the metric: they decide.
+                self._unlogged = ends.MetricMissing(missing, metrics)
             return
         self._logged |= metrics.keys()
         values = [metrics[name] for name in self._plan.metrics]

@@ -119,11 +119,12 @@ def test_bare_sweep_searches_the_example_and_ends_with_the_best_trial(dlctl: Dlc
         ("exits", "its process ended with exit code 0"),
         ("metric", "val/odd is nan"),
         ("absent", "the metric 'val/odd' was not logged; logged were train/acc, train/loss, val/acc"),
+        ("early", "the metric 'val/odd' was not logged; logged were train/acc, train/loss, val/acc"),
     ],
 )
 def test_bad_trial_is_one_failed_trial(project: Dlctl, kind: str, reason: str) -> None:
     words = ("seed=1,2,3", trouble(kind), "--jobs", "2", *FAST)
-    late = kind in ("metric", "absent")
+    late = kind in ("metric", "absent", "early")
     words = (*words, "optimized_metric=val/odd") if late else words
     result = project("sweep", *words, "--json", code=5)
     states = [trial["state"] for trial in result.json["trials"]]
