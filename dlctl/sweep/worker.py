@@ -119,8 +119,8 @@ class Worker:
                 self._watcher.tick(self._running)
             if self._stop.requested is not None:
                 raise Interrupted(self._stop.requested)
-            if self._metric_missing and not self._running and self._unlogged is not None:
-                raise self._unlogged
+            if (missing := self._metric_missing()) and not self._running:
+                raise missing
         except StorageLost:
             if self._stop.requested is not None:
                 raise Interrupted(self._stop.requested) from None
@@ -146,14 +146,14 @@ class Worker:
     def _may_start(self) -> bool:
         late = self._plan.timeout is not None and time.monotonic() - self._started > self._plan.timeout
         halted = self._failed and not self._plan.keep_going
-        if late or halted or self._metric_missing or self._stop.requested is not None:
+        if late or halted or self._metric_missing() or self._stop.requested is not None:
             return False
         return not self._study.stopped
 
-    @property
-    def _metric_missing(self) -> bool:
-        """Whether the first trial ended without the metric and none beside it has logged it so far."""
-        return self._unlogged is not None and self._unlogged.metric not in self._logged
+    def _metric_missing(self) -> ends.MetricMissing | None:
+        """The metric that the first trial ended without and no trial beside it has logged so far."""
+        error = self._unlogged
+        return error if error is not None and error.metric not in self._logged else None
 
     def _start(self, trial: Trial, argv: list[str]) -> None:
         """Start the process of a trial; one whose config is wrong has failed."""
